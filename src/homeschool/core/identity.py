@@ -1,0 +1,47 @@
+"""Names that depend on nothing but content: digests and seeds.
+
+Two machines that do the same work must give it the same name, so everything that is hashed is first written
+as canonical JSON (sorted keys, no spaces, UTF-8) and every random stream starts from a hash of where it stands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def canonical(value: Any) -> str:
+    """`value` as the one JSON text that equal values share. NaN and infinities raise ValueError."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain)
+
+
+def digest(*parts: Any) -> str:
+    """24 hex digits (96 bits) that name `parts`."""
+    return hashlib.sha256(canonical(parts).encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def seed_of(*parts: Any) -> int:
+    """A seed in [0, 2**63) that depends on every part: run seed, round, row id, branch, ordinal."""
+    hashed = hashlib.sha256(canonical(parts).encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(hashed[:8], "big") >> 1
+
+
+def file_digest(path: Path) -> str:
+    """24 hex digits that name a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:24]
+
+
+def _plain(value: Any) -> Any:
+    """What JSON lacks: sets are sorted, mappings are copied, paths are text."""
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if hasattr(value, "items"):
+        return dict(value.items())
+    if hasattr(value, "__fspath__"):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no canonical form: pass text, numbers, lists or mappings")

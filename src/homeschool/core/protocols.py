@@ -1,0 +1,119 @@
+"""The six protocols. Everything a third party can add is one of these; there is no seventh.
+
+Composition is by function: a recipe is an async function, a curator a generator, a verifier a callable object. An
+implementation is found by its file name (`homeschool.recipes.NAME`), or by entry point, never through a registry.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from homeschool.core.records import Completion, Dropped, ModelCard, Request, Row
+from homeschool.core.verdict import Verdict
+
+if TYPE_CHECKING:
+    import torch
+
+
+@runtime_checkable
+class Model(Protocol):
+    """Something that answers. An endpoint is one; a local checkpoint becomes one through a strategy."""
+
+    @property
+    def card(self) -> ModelCard: ...
+
+    async def generate(self, request: Request) -> list[Completion]:
+        """`request.n` answers, in sample order."""
+        ...
+
+    async def score(self, prompt: str, continuations: Sequence[str]) -> list[tuple[float, ...]]:
+        """For each continuation, the log-probability of each of its tokens after `prompt`."""
+        ...
+
+
+@runtime_checkable
+class BatchModel(Model, Protocol):
+    """A model that is faster on many requests at once (`batch` among its card's capabilities).
+
+    The engine cuts an ordered list with `batches`, so that which request shares a batch with which is a function of
+    the list alone, and commits each batch whole. That is what makes a killed run end bit-equal.
+    """
+
+    def batches(self, requests: Sequence[Request]) -> list[list[int]]:
+        """A partition of range(len(requests)): each list is one batch."""
+        ...
+
+    async def generate_batch(self, requests: Sequence[Request]) -> list[list[Completion]]:
+        """Answers for one batch, as `generate` would give them for each request."""
+        ...
+
+
+class Context(Protocol):
+    """What a recipe or verifier may use of the world. Everything it does through here is recorded and replayed."""
+
+    @property
+    def rng(self) -> random.Random:
+        """Random numbers that depend only on run seed, round, row and branch."""
+        ...
+
+    async def ask(self, prompt: str | Sequence[Mapping[str, str]], **options: Any) -> list[Completion]:
+        """Answers of the model in role `role` (default `generator`): `n=1`, and the fields of Sampling."""
+        ...
+
+    async def gather(self, *branches: Awaitable[Any]) -> list[Any]:
+        """Run branches at once; each numbers its own asks, so which ends first changes nothing."""
+        ...
+
+    async def verify(self, row: Row, answers: Sequence[str]) -> list[Verdict]:
+        """The verdicts of the run's verifier, one per answer."""
+        ...
+
+
+class Recipe(Protocol):
+    """`async def recipe(row, ctx)`: one row in; a row, several rows, a Dropped or nothing out."""
+
+    def __call__(self, row: Row, ctx: Context) -> Awaitable[Row | Dropped | Sequence[Row | Dropped] | None]: ...
+
+
+@runtime_checkable
+class Verifier(Protocol):
+    """Judges the answers to one row, a group at a time. `name@version` is stamped on its verdicts."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def __call__(self, row: Row, answers: Sequence[str], ctx: Context | None = None) -> list[Verdict]: ...
+
+
+class Curator(Protocol):
+    """Streams rows through; a removed row comes out as a Dropped in its place."""
+
+    def __call__(self, rows: Iterable[Row]) -> Iterator[Row | Dropped]: ...
+
+
+class Objective(Protocol):
+    """What is minimised. One training loop serves them all."""
+
+    @property
+    def name(self) -> str: ...
+
+    def prepare(self, model: Any) -> None:
+        """Attach what the objective needs to the model (heads, a frozen reference)."""
+        ...
+
+    def collate(self, rows: Sequence[Row]) -> list[Any]:
+        """Rows to encoded examples, in order; the loop packs them into batches."""
+        ...
+
+    def loss(self, model: Any, batch: Any) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+        """The *sum* of the loss over the batch's counted tokens, and metrics, summed likewise; the loop divides by all
+        tokens."""
+        ...
+
+
+class Strategy(Protocol):
+    """One way to decode: a local checkpoint in, a Model out."""
+
+    def __call__(self, checkpoint: Any) -> BatchModel: ...

@@ -1,0 +1,218 @@
+"""The records that flow through every room: Row, Request, Completion, Dropped, ModelCard.
+
+All are immutable and plain enough to be written as JSON. A row's id is a hash of its content and lineage, so the
+same work has the same id on every machine; verdicts are not part of it, so judging a row never renames it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from homeschool.core.identity import digest
+from homeschool.core.verdict import Verdict, verdict_from_dict
+
+PROVENANCE = "_provenance"
+"""The one reserved column name: where a written row keeps its history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a row came from. `calls` are answer keys: one for every model answer that went into the row."""
+
+    id: str
+    parents: tuple[str, ...] = ()
+    step: str = "source"
+    model: str = ""
+    sampling: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    seed: int = 0
+    calls: tuple[str, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Immutable columns plus provenance. `row["prompt"]` reads a column; `row.derive(...)` makes a child."""
+
+    columns: Mapping[str, Any]
+    provenance: Provenance
+
+    @staticmethod
+    def source(columns: Mapping[str, Any], *, occurrence: int = 0) -> Row:
+        """A row from outside. A repeated source row counts its `occurrence` so that its id stays its own."""
+        frozen = MappingProxyType(dict(columns))
+        return Row(frozen, Provenance(digest("source", frozen, occurrence)))
+
+    @property
+    def id(self) -> str:
+        return self.provenance.id
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        return self.provenance.verdicts
+
+    def __getitem__(self, column: str) -> Any:
+        return self.columns[column]
+
+    def __contains__(self, column: object) -> bool:
+        return column in self.columns
+
+    def get(self, column: str, default: Any = None) -> Any:
+        return self.columns.get(column, default)
+
+    def derive(
+        self,
+        *,
+        step: str,
+        calls: Sequence[Completion] = (),
+        verdicts: Sequence[Verdict] = (),
+        **columns: Any,
+    ) -> Row:
+        """A child with these columns added or replaced, made by `step` from the answers `calls`."""
+        merged = MappingProxyType({**self.columns, **columns})
+        keys = tuple(call.key for call in calls)
+        first = calls[0] if calls else None
+        provenance = Provenance(
+            id=digest("row", merged, [self.id], step, keys),
+            parents=(self.id,),
+            step=step,
+            model=first.model if first else "",
+            sampling=first.sampling if first else {},
+            seed=first.seed if first else 0,
+            calls=keys,
+            verdicts=tuple(verdicts),
+        )
+        return Row(merged, provenance)
+
+    def judged(self, *verdicts: Verdict) -> Row:
+        """The same row (same id) with more verdicts."""
+        return replace(self, provenance=replace(self.provenance, verdicts=(*self.verdicts, *verdicts)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Columns at the top, history under `_provenance`. No clock times, retries or cache hits."""
+        p = self.provenance
+        history = {
+            "id": p.id,
+            "parents": list(p.parents),
+            "step": p.step,
+            "model": p.model,
+            "sampling": dict(p.sampling),
+            "seed": p.seed,
+            "calls": list(p.calls),
+            "verdicts": [verdict.to_dict() for verdict in p.verdicts],
+        }
+        return {**self.columns, PROVENANCE: history}
+
+    @staticmethod
+    def from_dict(record: Mapping[str, Any]) -> Row:
+        """The inverse of `to_dict`; a record without history becomes a source row."""
+        columns = {name: value for name, value in record.items() if name != PROVENANCE}
+        history = record.get(PROVENANCE)
+        if history is None:
+            return Row.source(columns)
+        provenance = Provenance(
+            id=history["id"],
+            parents=tuple(history["parents"]),
+            step=history["step"],
+            model=history["model"],
+            sampling=dict(history["sampling"]),
+            seed=history["seed"],
+            calls=tuple(history["calls"]),
+            verdicts=tuple(verdict_from_dict(verdict) for verdict in history["verdicts"]),
+        )
+        return Row(MappingProxyType(columns), provenance)
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A row that left the stream, by which rule and why. Funnels are counts of these."""
+
+    row: Row
+    reason: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn. `temperature` 0 is greedy. All but `max_tokens` are part of an answer's identity."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    """0 keeps every token."""
+    max_tokens: int = 256
+    stop: tuple[str, ...] = ()
+
+    def identity(self) -> dict[str, Any]:
+        """What names an answer; a greedy request has no use for top_p and top_k."""
+        if self.temperature == 0:
+            return {"temperature": 0.0, "stop": list(self.stop)}
+        return {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "top_k": self.top_k,
+            "stop": list(self.stop),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """Who a model is and what it can do. Capabilities: chat, raw, logprobs, schema, hidden, batch."""
+
+    name: str
+    fingerprint: str
+    """Hash of the weights, or of the lineage (run, step) of a model in training."""
+    capabilities: frozenset[str] = frozenset()
+    template: str = ""
+    """Hash of the chat template; empty if the model has none."""
+    context: int = 0
+    """Longest prompt plus answer, in tokens; 0 if unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of a model: a prompt (text for raw completion, messages for chat) and how to draw `n` answers.
+
+    Sample i of a request is an answer of its own with its own key, so a larger `n` never asks the first ones again.
+    """
+
+    prompt: str | tuple[Message, ...]
+    sampling: Sampling = field(default_factory=Sampling)
+    seed: int = 0
+    n: int = 1
+    schema: Mapping[str, Any] | None = None
+    tools: tuple[Mapping[str, Any], ...] = ()
+
+    def key(self, sample: int, *, card: ModelCard) -> str:
+        """The name of answer `sample` from the model with `card`: the whole rendered request but `max_tokens`."""
+        prompt = self.prompt if isinstance(self.prompt, str) else [[m.role, m.content] for m in self.prompt]
+        # A greedy answer depends on neither seed nor sample index: every copy is one answer.
+        drawn = [self.seed, sample] if self.sampling.temperature > 0 else []
+        sampling = self.sampling.identity()
+        return digest("answer", card.fingerprint, card.template, prompt, self.schema, self.tools, sampling, drawn)
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What came back from a model for one sample of one request."""
+
+    text: str
+    finish_reason: str
+    """`stop`, `length`, or the model's own word for why it ended."""
+    token_ids: tuple[int, ...] = ()
+    """The answer's tokens, the end token included if one was drawn."""
+    logprobs: tuple[float, ...] | None = None
+    """Natural log-probability of each of `token_ids` under the model at temperature 1; None if it does not tell."""
+    prompt_tokens: int = 0
+    key: str = ""
+    model: str = ""
+    sampling: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    seed: int = 0
