@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from homeschool.core.errors import UsageError
+from homeschool.core.protocols import BatchModel
+from homeschool.core.records import Request, Sampling
+from homeschool.decode.open import open_checkpoint, open_model, strategies
+from homeschool.models import nano
+from homeschool.models.local import Checkpoint
+
+
+def test_a_folder_becomes_a_model(llama: Checkpoint, tmp_path: Path) -> None:
+    llama.save(tmp_path / "tiny")
+    model = open_model(str(tmp_path / "tiny"), device="cpu")
+    assert isinstance(model, BatchModel)
+    assert model.card.name == str(tmp_path / "tiny")
+    answer = asyncio.run(model.generate(Request("1+1", Sampling(temperature=0, max_tokens=4))))[0]
+    assert 1 <= len(answer.token_ids) <= 4
+
+
+@pytest.mark.skipif(not nano.folder().is_dir(), reason="nano has not been made yet")
+def test_nano_is_in_the_box() -> None:
+    checkpoint = open_checkpoint("nano", device="cpu")
+    assert checkpoint.name == checkpoint.card.name == "nano"
+    assert checkpoint.encode("Q: 1+1\n")[0] == nano.BOS
+
+
+@pytest.mark.parametrize("name", ["http://localhost:8000/v1#m", "https://example.org/v1#m", "vllm:org/model"])
+def test_only_local_models(name: str) -> None:
+    with pytest.raises(UsageError, match="only local models are supported in this version"):
+        open_model(name)
+
+
+@pytest.mark.parametrize(("name", "hint"), [("sampel", "did you mean 'sample'"), ("noise", "known: sample"), ("", "")])
+def test_an_unknown_strategy_names_the_nearest(name: str, hint: str) -> None:
+    with pytest.raises(UsageError, match="unknown strategy") as caught:
+        open_model("nano", strategy=name)
+    assert hint in caught.value.hint
+    assert strategies() == ["sample"]
