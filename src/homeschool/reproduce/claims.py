@@ -1,0 +1,29 @@
+"""A claim: what was said, what was seen, and whether it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def claim(
+    what: str,
+    *,
+    target: float,
+    measured: float | None,
+    ci95: Sequence[float] | None,
+    n: int | None,
+    paper: float | None = None,
+) -> dict[str, Any]:
+    """One line of a reproduction's table. It holds if what was measured reaches the target; `paper` is None where no
+    paper has the number."""
+    holds = measured is not None and measured >= target
+    return {
+        "what": what,
+        "paper": paper,
+        "target": target,
+        "measured": measured,
+        "ci95": list(ci95) if ci95 is not None else None,
+        "n": n,
+        "holds": holds,
+    }
