@@ -15,6 +15,7 @@ import random
 import statistics
 import sys
 import time
+from typing import Any
 
 import torch
 
@@ -53,8 +54,9 @@ def theirs(checkpoint: Checkpoint, asked: list[Request]) -> int:
     width = max(map(len, prompts))
     ids = torch.tensor([[0] * (width - len(prompt)) + prompt for prompt in prompts])
     mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+    generate: Any = checkpoint.module.generate
     with torch.inference_mode():
-        drawn = checkpoint.module.generate(
+        drawn = generate(
             ids, attention_mask=mask, max_new_tokens=LONGEST, do_sample=True, temperature=1.0, top_k=0, top_p=1.0
         )
     return sum(

@@ -55,7 +55,13 @@ def main() -> None:
             checkpoint_every=500,
         )
         result = train(
-            load_objective("sft"), checkpoint, corpus, config, out=Path(scratch, "made"), seed=args.seed, progress=Progress()
+            load_objective("sft"),
+            checkpoint,
+            corpus,
+            config,
+            out=Path(scratch, "made"),
+            seed=args.seed,
+            progress=Progress(),
         )
         made = {
             "corpus": "homeschool.tasks.arithmetic_corpus",
@@ -87,7 +93,9 @@ def _blank(folder: Path, *, seed: int) -> None:
 
 async def _greedy(model: Sampler) -> dict[str, float]:
     """Share of held-out problems solved greedily, by level."""
-    exam = await sit(model, arithmetic.task().exam, arithmetic.Calculator(), store=None, sampling=Sampling(temperature=0))
+    exam = await sit(
+        model, arithmetic.task().exam, arithmetic.Calculator(), store=None, sampling=Sampling(temperature=0)
+    )
     return {name: round(part.accuracy, 3) for name, part in exam.by_group().items()}
 
 

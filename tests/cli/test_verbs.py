@@ -174,10 +174,46 @@ def test_trace_walks_a_generated_row_back() -> None:
     assert row.id in said
 
 
+IMPROVE = f"""
+model: {MODEL}
+task: {{problems: gsm.jsonl, verify: math, limit: 4}}
+rounds: 1
+samples: 2
+collect: {{problems: 6, max_tokens: 8}}
+train: {{steps: 2, batch_tokens: 256}}
+"""
+
+
+def test_improve_gains_nothing_says_so_and_is_reported_and_traced() -> None:
+    """A GSM8K-format file on a model that cannot do it: exit 0, or 3 under --require-gain, with the JSON both times."""
+    sums = [(a, b) for a in range(8) for b in range(8)]
+    write("gsm.jsonl", [{"question": f"What is {a} plus {b}?", "answer": f"Add.\n#### {a + b}"} for a, b in sums])
+    Path("config.yaml").write_text(IMPROVE, encoding="utf-8")
+    code, text = command(["improve", "config.yaml", "--require-gain", "--json"])
+    found = json.loads(text)
+    assert (code, found["promoted"]) == (3, False)
+    assert found["refused"]
+    assert found["run"] == "runs/config-0"
+    wanted = "run model task base final gain_points ci95 rounds seconds peak_rss_mb promoted"
+    assert set(wanted.split()) <= set(found)
+    assert {"accuracy", "n"} <= set(found["base"])
+
+    again = run("improve", "config.yaml")
+    assert again == {name: value for name, value in found.items() if name != "refused"}
+    code, said = command(["improve", "config.yaml"])
+    assert code == 0
+    assert "gain +0.0 points" in said
+    report = Path(run("report", "runs/config-0")["report"])
+    assert "<html" in report.read_text(encoding="utf-8")
+    item = json.loads(Path("runs/config-0/exam/base-greedy.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert [exam["exam"] for exam in run("trace", item["id"])["exams"]].count("base-greedy") == 1
+
+
 BAD: list[tuple[str, list[str], str]] = [
     ("no such file", ["verify", "nothing.jsonl", "--with", "exact"], "nothing.jsonl does not exist"),
     ("broken line", ["verify", "broken.jsonl", "--with", "exact"], "broken at line 2"),
     ("empty file", ["verify", "empty.jsonl", "--with", "exact"], "empty"),
+    ("folder without rows", ["verify", ".", "--with", "exact"], "without rows/*.parquet"),
     ("unknown verifier", ["verify", "answers.jsonl", "--with", "mth"], "did you mean 'math'"),
     ("no verifier", ["verify", "answers.jsonl"], "no verifier is named for row 1"),
     (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel
@@ -16,7 +18,8 @@ ENDS = [2, 40, 50, 60]
 
 def checkpoint(module: PreTrainedModel, *, dtype: torch.dtype = torch.float64) -> Checkpoint:
     module.generation_config.eos_token_id = ENDS
-    return Checkpoint("tiny", module.to(dtype=dtype), tokenizer=nano.tokenizer(), fingerprint="f0")
+    typed: Any = module
+    return Checkpoint("tiny", typed.to(dtype), tokenizer=nano.tokenizer(), fingerprint="f0")
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,9 @@ class Scripted:
         self.prompts.append(prompt)
         text = prompt if isinstance(prompt, str) else prompt[0]["content"]
         answers = self.hinted if text.startswith("Hint:") else self.plain
-        return [Completion(answers[index % len(answers)], "stop", key=f"{len(self.prompts)}-{index}") for index in range(n)]
+        return [
+            Completion(answers[index % len(answers)], "stop", key=f"{len(self.prompts)}-{index}") for index in range(n)
+        ]
 
     async def verify(self, row: Row, answers: Sequence[str]) -> list[Verdict]:
         return [Pass() if answer == row["answer"] else Fail(reason="wrong answer") for answer in answers]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from homeschool.core.errors import UsageError
-from homeschool.tasks.problems import task
+from homeschool.tasks.problems import from_file as task
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "math"
 

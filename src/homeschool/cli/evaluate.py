@@ -28,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--columns", nargs="+", default=[], metavar="OURS=THEIRS", help="as prompt=question answer=gold"
     )
-    parser.add_argument("--limit", type=int, help="only the first this many problems")
+    parser.add_argument("--limit", type=int, help="only this many of the problems")
     parser.add_argument("--samples", type=int, default=1, help="answers a problem, drawn at temperature 1; 1 is greedy")
     parser.add_argument("--max-tokens", type=int, default=256, help="longest answer (default 256)")
     add_run(parser, name="evaluate-TASK-MODEL-SEED")
@@ -47,10 +47,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from homeschool.engine.progress import Progress
     from homeschool.engine.run import Run
     from homeschool.evaluate.exam import sit, write_items
-    from homeschool.improve.workbench import rendered
+    from homeschool.improve.workbench import evenly, rendered
 
     model = open_model(args.model)
-    asked = rendered(problems[: args.limit], card=model.card, template=template)
+    asked = rendered(evenly(problems, args.limit), card=model.card, template=template)
     settings = {
         "task": args.task,
         "problems": rows_digest(asked),

@@ -13,6 +13,7 @@ from typing import Any
 
 from homeschool.cli.settings import load_config
 from homeschool.core.config import build
+from homeschool.core.errors import RefusedError
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -38,15 +39,18 @@ def improve_from(config: Path, args: argparse.Namespace) -> dict[str, Any]:
     values = load_config(config, args.overrides)
 
     from homeschool.engine.progress import Progress
-    from homeschool.improve.loop import improve
+    from homeschool.improve.loop import improve, require_gain
     from homeschool.improve.settings import ImproveConfig, normalise
 
     out = args.out or Path("runs") / f"{config.stem}-{args.seed}"
     result = improve(
         build(ImproveConfig, normalise(values)), out=out, seed=args.seed, controls=args.controls, progress=Progress()
     )
-    if args.require_gain and not result["promoted"]:
-        return {**result, "refused": f"nothing was promoted: {result['why']}"}
+    if args.require_gain:
+        try:
+            require_gain(result)
+        except RefusedError as error:
+            return {**result, "refused": str(error)}
     return result
 
 

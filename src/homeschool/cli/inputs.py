@@ -40,18 +40,16 @@ def rows_in(path: Path) -> list[Row]:
     from homeschool.engine.rows import read_rows, read_table
 
     if path.is_dir():
-        rows = [row for file in sorted((path / "rows").glob("*.parquet")) for row in read_rows(file)]
-        if not rows:
-            raise UsageError(f"{path} is a folder without rows/*.parquet", hint="name a run that kept rows, or a file")
-        return rows
+        files = sorted((path / "rows").glob("*.parquet"))
+        if not files:
+            raise UsageError(f"{path} is a folder without rows/*.parquet", hint="name a run that makes rows, or a file")
+        return _some([row for file in files for row in read_rows(file)], path)
     rows, seen = [], Counter[str]()
     for record in read_table(path):
         name = "" if PROVENANCE in record else canonical(record)
         rows.append(Row.from_dict(record) if not name else Row.source(record, occurrence=seen[name]))
         seen[name] += 1
-    if not rows:
-        raise UsageError(f"{path} has no rows", hint="name a file with at least one")
-    return rows
+    return _some(rows, path)
 
 
 def rows_digest(rows: Iterable[Row]) -> str:
@@ -77,6 +75,12 @@ def options(function: Callable[..., Any], given: Sequence[str], defaults: Mappin
     values = apply({name: value for name, value in defaults.items() if name in parameters}, given)
     built = build(kind, values)
     return {each.name: getattr(built, each.name) for each in fields(kind)}
+
+
+def _some(rows: list[Row], path: Path) -> list[Row]:
+    if not rows:
+        raise UsageError(f"{path} has no rows", hint="name a file or a run that has at least one")
+    return rows
 
 
 def _buildable(hint: Any) -> Any:

@@ -84,7 +84,7 @@ class Parser(argparse.ArgumentParser):
     """argparse whose complaints are our one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{self.prog}: {message}", hint=f"type `{self.prog} --help`")
+        raise UsageError(message, hint=f"type `{self.prog} --help`")
 
 
 def _command(argv: Sequence[str]) -> tuple[int, str]:

@@ -109,7 +109,7 @@ def _scalar(hint: Any, value: Any, path: str) -> Any:
         except ValueError:
             raise _wrong(path, "a number", value) from None
     wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-    if isinstance(value, bool) and hint is not bool or not isinstance(value, hint):
+    if (isinstance(value, bool) and hint is not bool) or not isinstance(value, hint):
         raise _wrong(path, wanted.get(hint, getattr(hint, "__name__", str(hint))), value)
     return value
 

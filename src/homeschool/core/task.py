@@ -13,9 +13,9 @@ from homeschool.core.records import Row
 class Task:
     """What `improve` learns from and `evaluate` examines on.
 
-    Each problem is a Row with a `prompt` column (what is asked), whatever its verifier needs (`answer`, `tests`, ...) and,
-    where there is more to say, `level` (int, on the ladder), `group` (text, the heading an exam reports it under) and
-    `max_tokens` (int, the longest answer worth reading).
+    Each problem is a Row with a `prompt` column (what is asked), whatever its verifier needs (`answer`, `tests`, ...)
+    and, where there is more to say, `level` (int, on the ladder), `group` (text, the heading an exam reports it under)
+    and `max_tokens` (int, the longest answer worth reading).
     """
 
     name: str

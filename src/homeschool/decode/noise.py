@@ -29,7 +29,7 @@ def uniforms(stream: NDArray[np.uint64], position: int) -> NDArray[np.float64]:
     52 bits, so that a number times any total is less than the total in float64.
     """
     hashed = mix(stream + np.uint64((position + 1) * GAMMA & MASK))
-    return (hashed >> np.uint64(12)) * 2.0**-52
+    return (hashed >> np.uint64(12)).astype(np.float64) * np.float64(2.0**-52)
 
 
 def mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -29,7 +29,7 @@ PADDING = 8
 """Prompts computed together differ in length by at most this much."""
 
 PREFILL_TOKENS = 1 << 13
-LOGITS = 1 << 27
+LOGITS = 1 << 25
 """Most tokens of a forward pass over prompts, and most numbers among its logits."""
 
 

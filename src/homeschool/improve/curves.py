@@ -111,7 +111,7 @@ def _named(result: Result) -> list[str]:
 
 
 def _part(exam: Any, name: str) -> Any:
-    return exam if name == WHOLE else at(exam, "groups", name)
+    return at(exam, "groups", name) or (exam if name == WHOLE else None)
 
 
 def _point(x: float, numbers: Any, *, exam: bool = False, rejected: bool = False) -> Point | None:

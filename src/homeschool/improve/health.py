@@ -101,7 +101,7 @@ def stop(seen: Vitals, groups: Sequence[Group], config: HealthConfig, *, at_top:
         return f"all {seen.asked} samples passed, so there is nothing left to learn from this task"
     if samples > 1 and unsolved >= 10 and seen.identical > config.identical:
         return (
-            f"the samples of {seen.identical:.0%} of the {unsolved} unsolved problems are {samples} copies of one text: "
-            "the model explores nothing any more"
+            f"the samples of {seen.identical:.0%} of the {unsolved} unsolved problems are {samples} copies of one "
+            "text: the model explores nothing any more"
         )
     return None

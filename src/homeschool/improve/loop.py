@@ -23,11 +23,11 @@ from homeschool.engine.progress import Progress
 from homeschool.engine.run import Run
 from homeschool.improve import result
 from homeschool.improve.controls import CONTROLS
-from homeschool.improve.workbench import Workbench, Weights, rendered, spread
 from homeschool.improve.report import write_card, write_report
 from homeschool.improve.result import Sitting
 from homeschool.improve.rounds import Arm, Progression, learn
 from homeschool.improve.settings import ImproveConfig, TaskConfig
+from homeschool.improve.workbench import Weights, Workbench, evenly, rendered, spread
 from homeschool.tasks.load import load_problems, load_task
 
 
@@ -38,10 +38,12 @@ def improve(
     seed: int = 0,
     controls: bool = False,
     progress: Progress | None = None,
+    command: str = "",
 ) -> dict[str, Any]:
     """Run the loop in the folder `out`, or go on with it; returns the result that is also in `out/result.json`.
 
-    `controls` adds the unverified and the majority arm, at the verified arm's compute and on its problems.
+    `controls` adds the unverified and the majority arm, at the verified arm's compute and on its problems. `command` is
+    what a person types to get this run; the report quotes it.
     Raises UsageError for a config that cannot work, StoppedError where the run stopped itself at a safe point.
     """
     if config.rounds < 1 or config.samples < 1:
@@ -51,7 +53,12 @@ def improve(
         finished = run.load_json("result.json")
         if finished is not None and (finished["controls"] or not controls):
             return finished
-        return asyncio.run(_improve(config, run, task, seed=seed, controls=controls, progress=progress or Progress()))
+        found = asyncio.run(_improve(config, run, task, seed=seed, controls=controls, progress=progress or Progress()))
+        found |= {"command": command, "versions": run.record["versions"]}
+        run.save_json("result.json", found)
+        write_report(run.folder)
+        write_card(run.folder)
+        return found
 
 
 def require_gain(found: dict[str, Any]) -> None:
@@ -70,30 +77,22 @@ async def _improve(
     if verified.weights != bench.base:
         bench.restore(verified.weights)
         final = await _sit(bench, "final")
-    found = result.assemble(bench, verified, base=base, final=final, controls=[])
-    _write(run, found)
+    found = result.assemble(bench, verified, base=base, final=final)
     if controls:
-        arms = [await _control(bench, name, verified, base, final) for name in CONTROLS]
-        found = result.assemble(bench, verified, base=base, final=final, controls=arms) | {
-            # What the loop itself took; the controls' time is their own.
-            "seconds": found["seconds"],
-            "seconds_with_controls": round(bench.clock(), 1),
-        }
-        _write(run, found)
+        found["controls"] = [await _control(bench, name, verified, base, final) for name in CONTROLS]
+        found["seconds_with_controls"] = round(bench.clock(), 1)
     return found
 
 
 def _workbench(config: ImproveConfig, run: Run, task: Task, seed: int, progress: Progress) -> Workbench:
     checkpoint = open_checkpoint(config.model)
     model = Sampler(checkpoint)
-    card = model.card
-
     held_out = {
-        name: tuple(rendered(getattr(task, name)[: config.task.limit], card=model.card, template=task.template))
+        name: tuple(rendered(evenly(getattr(task, name), config.task.limit), card=model.card, template=task.template))
         for name in ("exam", "dev", "recall")
     }
     task = replace(task, **held_out)
-    base = Weights(Path(checkpoint.folder), checkpoint.fingerprint)
+    base = Weights(checkpoint.folder, checkpoint.fingerprint)
     run.probed("base", lambda: {"name": config.model, "fingerprint": checkpoint.fingerprint})
     run.probed("threads", os.cpu_count)
     return Workbench(run, config, task, checkpoint, model, base, seed, progress)
@@ -122,7 +121,9 @@ async def _sit(bench: Workbench, name: str) -> Sitting:
     """The exam of the current weights: greedy, with samples if the config asks for pass@k, and the forgetting set."""
     greedy = await bench.examine(f"{name}-greedy", bench.task.exam)
     if greedy is None:
-        raise UsageError(f"the task {bench.task.name!r} has no exam problems", hint="name a file of them: task.exam=FILE")
+        raise UsageError(
+            f"the task {bench.task.name!r} has no exam problems", hint="name a file of them: task.exam=FILE"
+        )
     samples, problems = bench.config.exam.samples, spread(bench.task.exam, bench.config.exam.problems)
     sampled = await bench.examine(f"{name}-sampled", problems, samples=samples) if samples else None
     recall = await bench.examine(f"{name}-recall", bench.task.recall)
@@ -138,9 +139,3 @@ async def _control(bench: Workbench, name: str, verified: Progression, base: Sit
     return result.control(
         name, base=base.greedy, verified=final.greedy, final=exam, arm=arm, headline=bench.task.headline
     )
-
-
-def _write(run: Run, found: dict[str, Any]) -> None:
-    run.save_json("result.json", found)
-    write_report(run.folder)
-    write_card(run.folder)

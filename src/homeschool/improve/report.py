@@ -253,10 +253,9 @@ Share of exam problems answered exactly right, with 95% intervals; gains are pai
 def _card_rows(result: Result) -> str:
     base, final = result.get("base") or {}, result.get("final") or {}
     gains = result.get("groups_gain") or {}
-    rows = [(WHOLE, base, final, gains.get(WHOLE) if result.get("headline") else result)]
-    rows += [
-        (name, at(base, "groups", name), new, gains.get(name)) for name, new in (final.get("groups") or {}).items()
-    ]
+    rows = [(name, at(base, "groups", name), new, gains.get(name)) for name, new in (final.get("groups") or {}).items()]
+    if not any(name == WHOLE for name, *_ in rows):
+        rows.append((WHOLE, base, final, result))
     return "\n".join(
         f"| {_line(name)} | {count(at(new, 'n'))} | {_card_share(old)} | {_card_share(new)} | "
         f"{_with_interval(points(at(gain, 'gain_points')), between(at(gain, 'ci95')))} |"

@@ -1,8 +1,8 @@
 """The result of a run, assembled from what its stages left on disk: one dictionary, `result.json`.
 
-`base` and `final` are the whole exam, by group. `gain_points`, `ci95` and `p_value` are paired on its items and are
-about the task's headline group (the whole exam if it names none). Nothing here is computed for show: each number has
-its n and interval, and what was not measured is null.
+`base.accuracy`, `final.accuracy`, `gain_points`, `ci95` and `p_value` are about the task's headline group (the whole
+exam if it names none), the last three paired on its items; every group is under `groups`, the whole exam among them.
+Nothing here is computed for show: each number has its n and interval, and what was not measured is null.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from homeschool.core.records import Row
 from homeschool.engine.rows import read_rows
 from homeschool.evaluate.exam import Comparison, Exam, compare
 from homeschool.improve import gate
-from homeschool.improve.workbench import Workbench, peak_rss_mb
+from homeschool.improve.curves import WHOLE
 from homeschool.improve.rounds import Progression
+from homeschool.improve.workbench import Workbench, peak_rss_mb
 
 EXAMPLES = 12
 
@@ -32,9 +33,8 @@ class Sitting:
     recall: Exam | None
 
 
-def assemble(
-    bench: Workbench, arm: Progression, *, base: Sitting, final: Sitting, controls: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
+def assemble(bench: Workbench, arm: Progression, *, base: Sitting, final: Sitting) -> dict[str, Any]:
+    """Everything about the verified arm; `controls` is empty."""
     headline = bench.task.headline
     gain = compare(_about(base.greedy, headline), _about(final.greedy, headline))
     forgetting = compare(base.recall, final.recall) if base.recall and final.recall else None
@@ -50,17 +50,18 @@ def assemble(
         "method": bench.config.method,
         "seed": bench.seed,
         "headline": headline or None,
-        "base": _summary(base),
-        "final": _summary(final),
+        "base": _summary(base, headline),
+        "final": _summary(final, headline),
         **_change(gain),
         "groups_gain": {
             name: _change(compare(_about(base.greedy, name), _about(final.greedy, name)))
             for name in base.greedy.by_group()
-        },
+        }
+        | {WHOLE: _change(compare(base.greedy, final.greedy))},
         "pass_at_gain": _pass_at_gain(base, final),
         "forgetting": _change(forgetting) if forgetting else None,
         "rounds": arm.records,
-        "controls": list(controls),
+        "controls": [],
         "promoted": promoted,
         "why": why,
         "checkpoint": str(arm.weights.folder) if promoted else None,
@@ -81,7 +82,7 @@ def control(name: str, *, base: Exam, verified: Exam, final: Exam, arm: Progress
     versus = compare(_about(verified, headline), _about(final, headline))
     return {
         "name": name,
-        "final": final.to_dict(),
+        "final": _summary(Sitting(final, None, None), headline),
         **_change(compare(_about(base, headline), _about(final, headline))),
         "versus_verified": {"difference_points": versus.gain_points, "ci95": list(versus.ci95), "n": versus.n},
         "groups_versus_verified": {
@@ -96,8 +97,12 @@ def _about(exam: Exam, group: str) -> Exam:
     return exam.only(group) if group else exam
 
 
-def _summary(sitting: Sitting) -> dict[str, Any]:
+def _summary(sitting: Sitting, headline: str) -> dict[str, Any]:
+    """Accuracy on the headline group, and the whole exam among the groups."""
     summary = sitting.greedy.to_dict()
+    whole = {name: summary[name] for name in ("accuracy", "n", "ci95", "broken")}
+    summary |= {name: _about(sitting.greedy, headline).to_dict()[name] for name in whole}
+    summary["groups"][WHOLE] = whole
     if sitting.sampled is not None:
         summary["pass_at"] = sitting.sampled.to_dict()["pass_at"]
     return summary
@@ -131,9 +136,7 @@ def _examples(bench: Workbench, arm: Progression, base: Exam, final: Exam) -> di
     answers = {item.id: item for item in base.items}
     turned = [item for item in final.items if item.correct and item.id in answers and not answers[item.id].correct]
     return {
-        "accepted": [
-            {"prompt": row["prompt"], "completion": row["completion"]} for row in _every(accepted, EXAMPLES)
-        ],
+        "accepted": [{"prompt": row["prompt"], "completion": row["completion"]} for row in _every(accepted, EXAMPLES)],
         "refused": [
             {"prompt": row["prompt"], "completion": row.get("completion", ""), "reason": row["reason"]}
             for row in _every(refused, EXAMPLES)

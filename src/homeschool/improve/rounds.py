@@ -24,9 +24,9 @@ from homeschool.engine.local import Outcome, World, run_recipe
 from homeschool.engine.rows import read_rows, write_rows
 from homeschool.evaluate.exam import Exam
 from homeschool.improve import curriculum, gate, star
-from homeschool.improve.workbench import Workbench, Weights, rendered
 from homeschool.improve.gate import Decision
 from homeschool.improve.health import Group, Sample, Vitals, stop, untrustworthy, vitals
+from homeschool.improve.workbench import Weights, Workbench, rendered
 from homeschool.train.loop import TrainResult, train
 from homeschool.train.objectives import load_objective
 

@@ -121,7 +121,7 @@ def controls_section(result: Result) -> str:
 
 
 def _group(exam: Any, name: str) -> Any:
-    return exam if name == WHOLE else at(exam, "groups", name)
+    return at(exam, "groups", name) or (exam if name == WHOLE else None)
 
 
 def _cell(value: str, interval: str) -> str:
@@ -145,8 +145,8 @@ def numbers_section(result: Result) -> str:
     names: list[str] = list(dict.fromkeys([*(base.get("groups") or {}), *(final.get("groups") or {})]))
     gains = result.get("groups_gain") or {}
     rows = [_gain_row(name, at(base, "groups", name), at(final, "groups", name), gains.get(name)) for name in names]
-    overall = gains.get(WHOLE) if result.get("headline") else result
-    rows.append(_gain_row(WHOLE, base, final, overall))
+    if WHOLE not in names:
+        rows.append(_gain_row(WHOLE, base, final, result))
     head = ["", "before", "after", "gain", "p", "n"]
     words = (
         "Before and after, with 95% intervals; gains in points, paired problem by problem (p: McNemar's exact test)."

@@ -25,7 +25,7 @@ class TaskConfig:
     template: str | None = None
     """How a problem becomes a raw prompt, for models without a chat template."""
     limit: int | None = None
-    """Examine on the first this many held-out problems only."""
+    """Examine on this many of the held-out problems only, evenly spaced."""
 
 
 @dataclass(frozen=True, slots=True)

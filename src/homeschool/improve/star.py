@@ -8,8 +8,8 @@ Zelikman et al. 2022, "STaR: Bootstrapping Reasoning With Reasoning", arXiv:2203
     train on what was kept, from the base model M_0 again (`collect.restart`), to get M_n
 
 Left out, and why: few-shot prompts (the prompt is the user's own); greedy decoding with one sample (we draw `samples`
-at `temperature`, as rejection-sampling fine-tuning does, arXiv:2308.01825); 20% more steps each loop (the training budget is in the config, in tokens, so that arms can be
-compared at equal compute).
+at `temperature`, as rejection-sampling fine-tuning does, arXiv:2308.01825); 20% more steps each loop (the training
+budget is in the config, in tokens, so that arms can be compared at equal compute).
 
 `rationalise: false` is rejection-sampling fine-tuning; with `restart: false` besides it is expert iteration. The
 quickstart is that: its problems have no labelled answers to hint with, only a calculator that checks lines.
@@ -31,12 +31,8 @@ from homeschool.recipes import rejection_sampling
 
 def recipe(config: CollectConfig, *, samples: int) -> Recipe:
     """The STaR step for one problem: draw, verify, and where nothing passed, rationalise."""
-    draw = rejection_sampling.recipe(
-        samples=samples, temperature=config.temperature, max_tokens=config.max_tokens
-    )
-    again = rejection_sampling.recipe(
-        samples=config.cap, temperature=config.temperature, max_tokens=config.max_tokens
-    )
+    draw = rejection_sampling.recipe(samples=samples, temperature=config.temperature, max_tokens=config.max_tokens)
+    again = rejection_sampling.recipe(samples=config.cap, temperature=config.temperature, max_tokens=config.max_tokens)
 
     async def star(row: Row, ctx: Context) -> Sequence[Row | Dropped]:
         drawn = await draw(row, ctx)

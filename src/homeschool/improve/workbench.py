@@ -106,18 +106,18 @@ def peak_rss_mb() -> float:
     return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
+def evenly(problems: Sequence[Row], n: int | None) -> Sequence[Row]:
+    """`n` of the problems (None: all), evenly spaced, so that every level keeps its share."""
+    if n is None or len(problems) <= n:
+        return problems
+    return [problems[len(problems) * k // n] for k in range(n)]
+
+
 def spread(problems: Sequence[Row], n: int) -> list[Row]:
     """`n` of the problems, evenly over their groups, in order: what pass@k is measured on."""
     groups: dict[Any, list[Row]] = {}
     for row in problems:
         groups.setdefault(row.get("group"), []).append(row)
     each = max(1, n // max(1, len(groups)))
-    # Every (size / each)-th of a group, so that all its levels are in.
-    chosen = {
-        row.id
-        for rows in groups.values()
-        for row in (rows[len(rows) * k // min(each, len(rows))] for k in range(min(each, len(rows))))
-    }
+    chosen = {row.id for rows in groups.values() for row in evenly(rows, each)}
     return [row for row in problems if row.id in chosen]
-
-

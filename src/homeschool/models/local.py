@@ -40,6 +40,8 @@ class Checkpoint:
 
     def __init__(self, name: str, module: transformers.PreTrainedModel, *, tokenizer: Any, fingerprint: str) -> None:
         self.name = name
+        self.folder = Path(name)
+        """Where the weights were read from."""
         self.module = module.eval()
         self.tokenizer = tokenizer
         self.fingerprint = fingerprint
@@ -68,9 +70,11 @@ class Checkpoint:
         module = _load_module(name, folder, dtype=dtype, device=device)
         if getattr(module, "_is_stateful", False):
             raise UsageError(f"{name!r} keeps a recurrent state, which sampling cannot handle", hint=_TRANSFORMER)
-        return Checkpoint(
+        checkpoint = Checkpoint(
             name, module, tokenizer=_load_tokenizer(name, folder), fingerprint=fingerprint(folder, patterns=FILES)
         )
+        checkpoint.folder = folder
+        return checkpoint
 
     @property
     def device(self) -> torch.device:

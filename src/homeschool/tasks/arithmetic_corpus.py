@@ -25,6 +25,7 @@ from homeschool.core.identity import seed_of
 from homeschool.tasks.arithmetic import SHOWN, TOP, problem, reductions, split
 from homeschool.tasks.arithmetic_careless import careless_lines
 
+
 @dataclass(frozen=True, slots=True)
 class Mix:
     """What the corpus is made of. The shares of Copy and Step; the rest is solutions."""

@@ -16,6 +16,6 @@ def load_task(name: str, *, seed: int = 0) -> Task:
 
 
 def load_problems(path: str, **options: Any) -> Task:
-    """A task from the problems in `path`; the options are those of `problems.task`, paths as text."""
+    """A task from the problems in `path`; the options are those of `problems.from_file`, paths as text."""
     held_out = {name: Path(options.pop(name)) for name in ("exam", "recall") if options.get(name) is not None}
-    return problem_files.task(Path(path), **held_out, **{k: v for k, v in options.items() if v is not None})
+    return problem_files.from_file(Path(path), **held_out, **{k: v for k, v in options.items() if v is not None})

@@ -33,7 +33,7 @@ DEV_SHARE, DEV_MOST = 0.1, 200
 GSM8K = {"prompt": "question", "answer": "answer"}
 
 
-def task(
+def from_file(
     problems: Path,
     *,
     verify: str | None = None,

@@ -30,7 +30,7 @@ _FORMULAS = re.compile(
     r"|\\\([^\n]{1,1000}?\\\)"
 )
 _COMMAND = re.compile(r"\\(?:begin|end|operatorname)\{\w*\}|\\[A-Za-z]+")
-_WORD = re.compile(r"[A-Za-z]{4,}")
+_WORD = re.compile(r"[A-Za-z]{4,}|\b(?:it|is|are|was|the|so|we|he|she|of|to)\b", re.IGNORECASE)
 _FUNCTIONS = frozenset({"sqrt", "frac", "infinity", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh"})
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+"
@@ -128,7 +128,7 @@ def gold_span(text: str) -> str:
 
 
 def wordy(span: str) -> bool:
-    """Whether `span` holds a word of four letters or more: then it is prose or a name, and no formula."""
+    """Whether `span` holds a word of four letters or more, or a short one of prose: then it is no formula."""
     return any(word.lower() not in _FUNCTIONS for word in _WORD.findall(_COMMAND.sub(" ", span)))
 
 
