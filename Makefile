@@ -4,7 +4,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 RACE ?= local
 
-.PHONY: setup dev quickstart test lint bench nano gpu-check
+.PHONY: setup dev quickstart test lint bench nano docs gpu-check
 
 setup: $(VENV)/.setup
 dev: $(VENV)/.dev
@@ -39,6 +39,10 @@ bench: setup
 
 nano: setup
 	$(PYTHON) tools/make_nano.py
+
+# The list of methods, from their docstrings; the other pages are written by hand.
+docs: setup
+	$(PYTHON) tools/make_papers.py
 
 gpu-check: setup
 	$(PYTHON) benchmarks/gpu_check.py

@@ -32,7 +32,7 @@ TOKENS = 10_000_000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="teach nano again from nothing")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tokens", type=int, default=TOKENS)
     parser.add_argument("--documents", type=int, default=DOCUMENTS)
@@ -70,7 +70,7 @@ def main() -> None:
             "tokens": result.tokens,
             "seed": args.seed,
             "steps": result.steps,
-            "loss": round(result.loss, 5),
+            "loss": round(result.loss or 0.0, 5),
             "minutes": round((time.monotonic() - started) / 60, 1),
             "threads": 2,
             "greedy": asyncio.run(_greedy(Sampler(checkpoint))),
@@ -96,7 +96,7 @@ async def _greedy(model: Sampler) -> dict[str, float]:
     exam = await sit(
         model, arithmetic.task().exam, arithmetic.Calculator(), store=None, sampling=Sampling(temperature=0)
     )
-    return {name: round(part.accuracy, 3) for name, part in exam.by_group().items()}
+    return {name: round(part.accuracy or 0.0, 3) for name, part in exam.by_group().items()}
 
 
 if __name__ == "__main__":

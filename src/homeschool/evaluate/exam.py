@@ -184,7 +184,7 @@ async def sit(
     problems: Sequence[Row],
     verifier: Verifier,
     *,
-    store: AnswerStore,
+    store: AnswerStore | None,
     sampling: Sampling,
     samples: int = 1,
     seed: int = 0,
