@@ -17,7 +17,7 @@ PAGE = ROOT / "docs" / "papers.md"
 SHELVES = (
     ("Recipes", "homeschool.recipes", "recipe", "Make rows: `homeschool generate NAME`."),
     ("Verifiers", "homeschool.verify", "verifier", "Judge answers: `--with NAME`, or `verify: NAME` in a config."),
-    ("Curators", "homeschool.curate", "curator", "Clean and select what passed; the loop runs both of these."),
+    ("Curators", "homeschool.curate", "curator", "Clean and select what passed."),
     ("Objectives", "homeschool.train", "objective", "What training minimises: `homeschool train NAME`."),
     ("Strategies", "homeschool.decode", "strategy", "How tokens are drawn from a local checkpoint."),
     ("Loop methods", "homeschool.improve", "recipe", "What a round of `homeschool improve` does: `method: NAME`."),

@@ -1,4 +1,4 @@
-"""Write a run's report again: report.html, one file that needs nothing else, and card.md beside it."""
+"""Write a run's report again: report.html, one file that needs nothing else, and card.md and picture.svg beside it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     from homeschool.engine.run import read_run
-    from homeschool.improve.report import write_card, write_report
+    from homeschool.improve.plots import plot_svg
+    from homeschool.improve.report import read_result, write_card, write_report
 
     read_run(args.run)
-    return {"run": str(args.run), "report": str(write_report(args.run)), "card": str(write_card(args.run))}
+    picture = args.run / "picture.svg"
+    report, card = write_report(args.run), write_card(args.run)
+    picture.write_text(plot_svg(read_result(args.run)), encoding="utf-8")
+    return {"run": str(args.run), "report": str(report), "card": str(card), "picture": str(picture)}
 
 
 def say(result: dict[str, Any]) -> str:
-    return f"{result['report']}\n{result['card']}"
+    return f"{result['report']}\n{result['card']}\n{result['picture']}"

@@ -180,7 +180,9 @@ def _end_labels(frame: Frame, y: Scale, labels: Sequence[tuple[Point, str, str, 
     """Value and name at the end of each line, moved apart where they would touch, with a thread to their point."""
     narrow = frame.right < 150
     gap, left = (33 if narrow else 20), frame.width - frame.right + 14
-    letters = int((frame.width - left) / (_LETTER * 0.92)) if narrow else int((frame.width - left - 42) / _LETTER)
+    # Names stand in one column, to the right of the longest number.
+    name_at = left + (54 if any("." in percent(point.value) for point, *_ in labels) else 42)
+    letters = int((frame.width - left) / (_LETTER * 0.92)) if narrow else int((frame.width - name_at) / _LETTER)
     wanted = [y(point.value) for point, *_ in labels]
     places = apart(wanted, gap, low=frame.top + 8, high=frame.height - frame.bottom - (12 if narrow else 0))
     parts: list[str] = []
@@ -188,7 +190,7 @@ def _end_labels(frame: Frame, y: Scale, labels: Sequence[tuple[Point, str, str, 
         parts.append(path([(start, y(point.value)), (left - 10, place), (left - 4, place)], class_="thread"))
         value = tag("tspan", clean(percent(point.value)), class_="value")
         name = clean(_shortened(name, letters))
-        rest = tag("tspan", name, x=left, dy=14) if narrow else tag("tspan", name, x=left + 42)
+        rest = tag("tspan", name, x=left, dy=14) if narrow else tag("tspan", name, x=name_at)
         parts.append(tag("text", value + rest, x=left, y=place + 4.5, class_=f"label {style}"))
     return "".join(parts)
 

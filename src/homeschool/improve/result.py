@@ -19,7 +19,7 @@ from homeschool.evaluate.exam import Comparison, Exam, compare
 from homeschool.improve import gate
 from homeschool.improve.curves import WHOLE
 from homeschool.improve.rounds import Progression
-from homeschool.improve.workbench import Workbench, peak_rss_mb
+from homeschool.improve.workbench import Workbench
 
 EXAMPLES = 12
 
@@ -71,7 +71,7 @@ def assemble(bench: Workbench, arm: Progression, *, base: Sitting, final: Sittin
         "items_needed": {"points": 2, "n": gain.items_needed},
         "config": plain(bench.config),
         "seconds": round(bench.clock(), 1),
-        "peak_rss_mb": round(peak_rss_mb(), 1),
+        "peak_rss_mb": round(bench.peak_rss_mb(), 1),
         "calls": bench.tally.calls,
         "calls_cached": bench.tally.cached,
     }

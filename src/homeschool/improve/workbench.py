@@ -81,11 +81,22 @@ class Workbench:
 
     def clock(self) -> float:
         """Seconds that this run has taken so far, earlier attempts included; kept at every round's end."""
-        kept = self.run.load_json("clock.json") or {"seconds": 0.0}
-        total = kept["seconds"] + time.monotonic() - self.started
-        self.started = time.monotonic()
-        self.run.save_json("clock.json", {"seconds": total})
-        return total
+        return self._spent()["seconds"]
+
+    def peak_rss_mb(self) -> float:
+        """The most memory that any attempt at this run held, in MB (10**6 bytes)."""
+        return self._spent()["peak_rss_mb"]
+
+    def _spent(self) -> dict[str, float]:
+        before = self.run.load_json("clock.json") or {"seconds": 0.0, "peak_rss_mb": 0.0}
+        now = time.monotonic()
+        spent = {
+            "seconds": before["seconds"] + now - self.started,
+            "peak_rss_mb": max(before["peak_rss_mb"], _peak_rss_mb()),
+        }
+        self.started = now
+        self.run.save_json("clock.json", spent)
+        return spent
 
 
 def rendered(rows: Sequence[Row], *, card: ModelCard, template: str) -> list[Row]:
@@ -100,7 +111,7 @@ def rendered(rows: Sequence[Row], *, card: ModelCard, template: str) -> list[Row
     return [row.derive(step="render", prompt=template.replace("{prompt}", row["prompt"])) for row in rows]
 
 
-def peak_rss_mb() -> float:
+def _peak_rss_mb() -> float:
     """The most memory this process ever held, in MB (10**6 bytes)."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
