@@ -1,8 +1,14 @@
-"""The examples are what they say: every config can be read, and the verifier tells right from wrong."""
+"""The examples are what they say: every config can be read, and the verifier tells right from wrong.
+
+The reference of the config, docs/improve.md, names every key.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import typing
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +19,8 @@ from homeschool.core.records import Row
 from homeschool.improve.settings import ImproveConfig, normalise
 from homeschool.verify.load import load_verifier
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
 CONFIGS = sorted(EXAMPLES.glob("*.yaml"))
 
 
@@ -31,7 +38,7 @@ def test_a_config_can_be_read(path: Path) -> None:
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_a_named_function_is_there(path: Path) -> None:
     verify = str(load_config(path)["task"]["verify"])
-    assert load_verifier(str(EXAMPLES.parent / verify) if ":" in verify else verify).name
+    assert load_verifier(str(ROOT / verify) if ":" in verify else verify).name
 
 
 @pytest.mark.parametrize(
@@ -50,3 +57,19 @@ def test_the_verifier_judges(answer: str, status: str, reason: str) -> None:
     verdict = asyncio.run(judge(row, [answer]))[0]
     assert (verdict.status, verdict.reason) == (status, reason)
     assert verdict.verifier.startswith("checks.py:judge@")
+
+
+def keys(config: type) -> Iterator[str]:
+    """The names of a config's fields and of those of the configs in it."""
+    hints = typing.get_type_hints(config)
+    for field in dataclasses.fields(config):
+        yield field.name
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from keys(hints[field.name])
+
+
+def test_every_key_is_documented() -> None:
+    page = (ROOT / "docs" / "improve.md").read_text(encoding="utf-8")
+    ways = ("`{}`", ".{}`", "`{}.")  # by itself, or in a dotted path as its end or its beginning
+    missing = [key for key in keys(ImproveConfig) if not any(way.format(key) in page for way in ways)]
+    assert not missing
