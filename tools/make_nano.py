@@ -27,8 +27,8 @@ from homeschool.train.loop import train
 from homeschool.train.objectives import load_objective
 from homeschool.train.settings import AdamW, Schedule, TrainConfig
 
-DOCUMENTS = 250_000
-TOKENS = 10_000_000
+DOCUMENTS = 220_000
+TOKENS = 8_000_000
 
 
 def main() -> None:

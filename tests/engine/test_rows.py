@@ -203,7 +203,7 @@ GOOD = b'{"prompt": "2+2?", "answer": "4"}\n'
         ("t.jsonl", b"", "is empty"),
         ("t.jsonl", b"\n \n", "is empty"),
         ("t.csv", b"a,b\n", "rows cannot be read from"),
-        ("t.jsonl.gz", gzip.compress(GOOD * 100)[:-20], "cannot be read"),
+        ("t.jsonl.gz", gzip.compress(GOOD * 100, mtime=0)[:-20], "cannot be read"),
         ("t.jsonl.gz", GOOD, "cannot be read"),
         ("t.parquet", GOOD, "is not a Parquet file"),
     ],

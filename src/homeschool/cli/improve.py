@@ -8,6 +8,8 @@ typed again goes on where the last one stopped. A run that gained nothing is a r
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +46,12 @@ def improve_from(config: Path, args: argparse.Namespace) -> dict[str, Any]:
 
     out = args.out or Path("runs") / f"{config.stem}-{args.seed}"
     result = improve(
-        build(ImproveConfig, normalise(values)), out=out, seed=args.seed, controls=args.controls, progress=Progress()
+        build(ImproveConfig, normalise(values)),
+        out=out,
+        seed=args.seed,
+        controls=args.controls,
+        progress=Progress(),
+        command=shlex.join(["homeschool", *sys.argv[1:]]),
     )
     if args.require_gain:
         try:
@@ -55,15 +62,22 @@ def improve_from(config: Path, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def say(result: dict[str, Any]) -> str:
-    low, high = result["ci95"]
+    about = f", {result['headline']} problems" if result["headline"] else ""
     lines = [
-        f"{result['model']} on {result['task']}: {_percent(result['base'])} -> {_percent(result['final'])}",
-        f"gain {result['gain_points']:+.1f} points (95% interval {low:+.1f} to {high:+.1f})",
+        f"{result['model']} on {result['task']}{about}: {_percent(result['base'])} -> {_percent(result['final'])}",
+        _gain(result),
         f"{len(result['rounds'])} rounds, {result['seconds']:.0f} s, at most {result['peak_rss_mb']:.0f} MB",
         f"{result['why']}",
         f"report: {Path(result['run']) / 'report.html'}",
     ]
     return "\n".join(lines)
+
+
+def _gain(result: dict[str, Any]) -> str:
+    if result["gain_points"] is None:
+        return "gain: not measured"
+    low, high = result["ci95"]
+    return f"gain {result['gain_points']:+.1f} points (95% interval {low:+.1f} to {high:+.1f})"
 
 
 def _percent(exam: dict[str, Any]) -> str:

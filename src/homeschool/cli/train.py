@@ -62,8 +62,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def say(result: dict[str, Any]) -> str:
+    loss = "not measured" if result["loss"] is None else f"{result['loss']:.4f}"
     lines = [
-        f"{result['steps']} steps, loss {result['loss']:.4f}, {result['tokens']} tokens"
+        f"{result['steps']} steps, loss {loss}, {result['tokens']} tokens"
         f" ({result['tokens_per_second']:.0f} a second), at most {result['peak_memory_mb']:.0f} MB",
         f"checkpoint: {result['checkpoint']}",
     ]

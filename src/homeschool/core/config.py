@@ -93,7 +93,9 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
     if origin in (dict, Mapping) or hint is dict:
         if not isinstance(value, Mapping):
             raise _wrong(path, "a mapping", value)
-        return dict(typing.cast("Mapping[str, Any]", value))
+        inner = args[1] if len(args) == 2 else Any
+        pairs = typing.cast("Mapping[str, Any]", value).items()
+        return {str(key): _convert(inner, item, _join(path, str(key))) for key, item in pairs}
     return _scalar(hint, value, path)
 
 

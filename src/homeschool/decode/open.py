@@ -5,21 +5,19 @@ Every layer above gets its models as arguments. Refused: endpoints and vLLM, whi
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from typing import TYPE_CHECKING
 
-import homeschool.decode
-from homeschool.core.errors import UsageError, unknown
+from homeschool.core.discover import implementations, load
+from homeschool.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from homeschool.core.protocols import BatchModel, Strategy
+    from homeschool.core.protocols import BatchModel
     from homeschool.models.local import Checkpoint
 
 
 def open_model(name: str, *, strategy: str = "sample", device: str = "auto") -> BatchModel:
     """The model `name` (see `open_checkpoint`), decoded by the file of that name in this folder."""
-    decoder = _strategy(strategy)
+    decoder = load("homeschool.decode", strategy, "strategy", kind="strategy")
     return decoder(open_checkpoint(name, device=device))
 
 
@@ -43,13 +41,4 @@ def open_checkpoint(name: str, *, device: str = "auto") -> Checkpoint:
 
 def strategies() -> list[str]:
     """Names of the files here that offer a `strategy`."""
-    names = [module.name for module in pkgutil.iter_modules(homeschool.decode.__path__)]
-    return [name for name in names if hasattr(importlib.import_module(f"homeschool.decode.{name}"), "strategy")]
-
-
-def _strategy(name: str) -> Strategy:
-    known = [module.name for module in pkgutil.iter_modules(homeschool.decode.__path__)]
-    module = importlib.import_module(f"homeschool.decode.{name}") if name in known else None
-    if module is None or not hasattr(module, "strategy"):
-        raise unknown("strategy", name, strategies())
-    return module.strategy
+    return [entry["name"] for entry in implementations("homeschool.decode", "strategy")]

@@ -41,7 +41,7 @@ def full_disk_stops(path: Path) -> Iterator[None]:
     """Turns "no space left" from the system or from SQLite into a StoppedError that names `path`."""
     try:
         yield
-    except (OSError, sqlite3.OperationalError) as error:
+    except (OSError, sqlite3.OperationalError, RuntimeError) as error:  # torch says it with a RuntimeError
         if not disk_is_full(error):
             raise
         raise StoppedError(
@@ -53,7 +53,7 @@ def full_disk_stops(path: Path) -> Iterator[None]:
 def disk_is_full(error: Exception) -> bool:
     """Whether the system, SQLite or Arrow means "no space left" (or no quota)."""
     numbered = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-    return numbered or any(words in str(error) for words in ("disk is full", "No space left"))
+    return numbered or any(words in str(error) for words in ("disk is full", "No space left", "file write failed"))
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -118,7 +118,9 @@ class Exam:
         return {name: _mean([item.pass_at(k) for item in part.items]) for name, part in parts.items()}
 
     def pass_at_change(self, before: Exam, *, seed: int = 0) -> dict[str, dict[str, dict[str, Any]]]:
-        """The change of mean pass@k since `before`, k being the samples both have, by paired bootstrap on items.
+        """The change of mean pass@k since `before`, k being the samples both have, paired on items.
+
+        Tango's interval where every item is solved or not, else the bootstrap's.
 
         Returns `{k: {group: {gain_points, ci95, n}}}`. A group without one item that has `k` judged answers in both
         exams is left out.
@@ -130,7 +132,14 @@ class Exam:
             scores = [(a.pass_at(k), b.pass_at(k)) for a, b in _matched(old, part)] if k > 1 else []
             known = [(a, b) for a, b in scores if a is not None and b is not None]
             if known:
-                change = paired_bootstrap([a for a, _ in known], [b for _, b in known], seed=seed)
+                old_scores, new_scores = [a for a, _ in known], [b for _, b in known]
+                # With k of k samples an item is solved or not; resampling gives no width where none of them changed.
+                binary = set(old_scores) | set(new_scores) <= {0.0, 1.0}
+                change = (
+                    paired_interval(list(map(bool, old_scores)), list(map(bool, new_scores)))
+                    if binary
+                    else paired_bootstrap(old_scores, new_scores, seed=seed)
+                )
                 limits = [100 * change.low, 100 * change.high]
                 gains[name] = {"gain_points": 100 * change.difference, "ci95": limits, "n": len(known)}
         return {str(k): gains} if gains else {}

@@ -4,10 +4,11 @@ A control is the same loop with another verifier, nothing else: the problems of 
 the lessons per problem and the training tokens are the verified arm's. What it learns from is what differs:
 
 - `unverified`: every finished answer, right or wrong. What self-training does without a verifier.
-- `majority`: the answers that agree with the most common final line of their group, if at least two do
+- `majority`: the answers that agree with the most common final answer of their group, if at least two do
   (self-consistency, Wang et al. 2022, arXiv:2203.11171, as a teacher: "LLMs can self-improve", arXiv:2210.11610).
 
-Controls pass no gate: a model that gets worse goes on getting worse, as it would without a verifier.
+Controls get no hints, since a hint is the right answer, and pass no gate: a model that gets worse goes on getting
+worse, as it would without a verifier.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from homeschool.core.protocols import Context, Verifier
 from homeschool.core.records import Row
 from homeschool.core.verdict import Fail, Pass, Verdict
+from homeschool.verify.answers import final_answer
 
 
 class Unverified:
@@ -52,6 +54,9 @@ CONTROLS: dict[str, Verifier] = {"unverified": Unverified(), "majority": Majorit
 
 
 def _final(answer: str) -> str:
-    """The last non-empty line: what a group votes on."""
+    """What a group votes on: the answer's final result, else its last line."""
+    found = final_answer(answer)
+    if found is not None:
+        return found
     lines = [line.strip() for line in answer.splitlines() if line.strip()]
     return lines[-1] if lines else ""

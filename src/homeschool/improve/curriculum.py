@@ -21,7 +21,8 @@ from homeschool.improve.settings import CurriculumConfig
 
 def first(task: Task, config: CurriculumConfig) -> int | None:
     """The frontier of the first round; None for a task without a ladder."""
-    return _clamp(task, config.start) if task.levels else None
+    reached = [level for level in task.levels if level <= config.start]
+    return (reached or list(task.levels[:1]) or [None])[-1]
 
 
 def draw(task: Task, config: CurriculumConfig, *, frontier: int | None, n: int, seed: int) -> list[Row]:
@@ -41,8 +42,4 @@ def advance(task: Task, config: CurriculumConfig, *, frontier: int | None, rates
     """The next round's frontier, from the pass rates of this round's frontier problems."""
     if frontier is None or not rates or sum(rates) / len(rates) < config.threshold:
         return frontier
-    return min(_clamp(task, frontier + 1), max(config.top, frontier))
-
-
-def _clamp(task: Task, level: int) -> int:
-    return max(task.levels[0], min(level, task.levels[-1]))
+    return next((level for level in task.levels if frontier < level <= config.top), frontier)

@@ -63,6 +63,8 @@ class Vitals:
     """Share of groups that are all right or all wrong: they hold no contrast."""
     identical: float
     """Among groups not all right, the share whose samples are all one text."""
+    tokens: int
+    """Tokens of all samples together."""
     entropy: float | None
     """Mean surprise of the sampled tokens, in nats; None if the model tells no log-probabilities."""
 
@@ -80,6 +82,7 @@ def vitals(groups: Sequence[Group]) -> Vitals:
         failed=dict(Counter(s.reason or s.status for s in samples if s.status != "pass").most_common()),
         uniform=sum(group.rate in (0.0, 1.0) for group in groups) / max(1, len(groups)),
         identical=sum(len({s.text for s in group.samples}) == 1 for group in unsolved) / max(1, len(unsolved)),
+        tokens=sum(sample.tokens for sample in samples),
         entropy=math.fsum(sample.surprise or 0.0 for sample in told) / tokens if tokens else None,
     )
 
@@ -95,6 +98,11 @@ def stop(seen: Vitals, groups: Sequence[Group], config: HealthConfig, *, at_top:
     """Why another round would teach nothing, or None. `at_top`: there are no harder problems to go on to."""
     if seen.passed == 0:
         return f"none of {seen.asked} samples passed, so there is nothing to learn from"
+    if seen.entropy is not None and seen.entropy < config.entropy:
+        return (
+            f"the entropy of the samples fell to {seen.entropy:.2g} nats a token (below {config.entropy:g}): "
+            "the model is sure of everything and explores nothing any more"
+        )
     samples = max((len(group.samples) for group in groups), default=0)
     unsolved = sum(group.rate < 1 for group in groups)
     if unsolved == 0 and at_top:
@@ -104,4 +112,6 @@ def stop(seen: Vitals, groups: Sequence[Group], config: HealthConfig, *, at_top:
             f"the samples of {seen.identical:.0%} of the {unsolved} unsolved problems are {samples} copies of one "
             "text: the model explores nothing any more"
         )
+    if samples > 1 and len(groups) >= 10 and seen.uniform == 1 and seen.passed < seen.asked:
+        return f"each of {len(groups)} problems is solved by all {samples} samples or by none: no contrast is left"
     return None

@@ -9,13 +9,13 @@ at the exam problems; every decision on the way is made on the dev problems and 
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from homeschool.core.config import plain
 from homeschool.core.errors import RefusedError, UsageError
+from homeschool.core.identity import digest, file_digest
 from homeschool.core.task import Task
 from homeschool.decode.open import open_checkpoint
 from homeschool.decode.sample import Sampler
@@ -29,6 +29,10 @@ from homeschool.improve.rounds import Arm, Progression, learn
 from homeschool.improve.settings import ImproveConfig, TaskConfig
 from homeschool.improve.workbench import Weights, Workbench, evenly, rendered, spread
 from homeschool.tasks.load import load_problems, load_task
+from homeschool.train.objectives import load_objective
+
+if TYPE_CHECKING:
+    from homeschool.models.local import Checkpoint
 
 
 def improve(
@@ -46,19 +50,20 @@ def improve(
     what a person types to get this run; the report quotes it.
     Raises UsageError for a config that cannot work, StoppedError where the run stopped itself at a safe point.
     """
-    if config.rounds < 1 or config.samples < 1:
-        raise UsageError(f"rounds={config.rounds} samples={config.samples} teach nothing", hint="use 1 or more of each")
     task = _task(config.task, seed)
+    checkpoint = open_checkpoint(config.model)
+    load_objective(config.train.objective)
     with Run.open(out, kind="improve", settings={**plain(config), "seed": seed}) as run:
         finished = run.load_json("result.json")
-        if finished is not None and (finished["controls"] or not controls):
-            return finished
-        found = asyncio.run(_improve(config, run, task, seed=seed, controls=controls, progress=progress or Progress()))
-        found |= {"command": command, "versions": run.record["versions"]}
-        run.save_json("result.json", found)
+        _check_inputs(run, task, config, checkpoint)
+        if finished is None or (controls and not finished["controls"]):
+            bench = _workbench(config, run, task, checkpoint, seed=seed, progress=progress or Progress())
+            finished = asyncio.run(_improve(bench, controls=controls))
+            finished |= {"command": command, "versions": run.record["versions"]}
+            run.save_json("result.json", finished)
         write_report(run.folder)
         write_card(run.folder)
-        return found
+        return finished
 
 
 def require_gain(found: dict[str, Any]) -> None:
@@ -67,43 +72,52 @@ def require_gain(found: dict[str, Any]) -> None:
         raise RefusedError(str(found["why"]), hint=f"read {found['run']}/report.html")
 
 
-async def _improve(
-    config: ImproveConfig, run: Run, task: Task, *, seed: int, controls: bool, progress: Progress
-) -> dict[str, Any]:
-    bench = _workbench(config, run, task, seed, progress)
+async def _improve(bench: Workbench, *, controls: bool) -> dict[str, Any]:
     base = await _sit(bench, "base")
-    verified = await learn(bench, Arm("verified", task.verifier))
+    verified = await learn(bench, Arm("verified", bench.task.verifier))
     final = base
     if verified.weights != bench.base:
         bench.restore(verified.weights)
         final = await _sit(bench, "final")
-    found = result.assemble(bench, verified, base=base, final=final)
+    # Written once: what the loop took must not grow by what its controls take.
+    seconds = bench.run.probed("loop_seconds", lambda: round(bench.clock(), 1))
+    found = result.assemble(bench, verified, base=base, final=final) | {"seconds": seconds}
     if controls:
         found["controls"] = [await _control(bench, name, verified, base, final) for name in CONTROLS]
         found["seconds_with_controls"] = round(bench.clock(), 1)
     return found
 
 
-def _workbench(config: ImproveConfig, run: Run, task: Task, seed: int, progress: Progress) -> Workbench:
-    checkpoint = open_checkpoint(config.model)
+def _check_inputs(run: Run, task: Task, config: ImproveConfig, checkpoint: Checkpoint) -> None:
+    """Refuse to go on with a run whose model or problems are no longer those that it began with."""
+    files = [path for path in (config.task.problems, config.task.exam, config.task.recall) if path]
+    now = {
+        "model": checkpoint.fingerprint,
+        "problems": digest([file_digest(Path(path)) for path in files]),
+        "exam": digest([[row.id for row in rows] for rows in (task.exam, task.dev, task.recall)]),
+    }
+    began = run.probed("inputs", lambda: now)
+    changed = [name for name, value in now.items() if began[name] != value]
+    if changed:
+        raise UsageError(
+            f"the {' and '.join(changed)} of the run in {run.folder} changed since it began",
+            hint="choose another --out, or put back what was there",
+        )
+
+
+def _workbench(
+    config: ImproveConfig, run: Run, task: Task, checkpoint: Checkpoint, *, seed: int, progress: Progress
+) -> Workbench:
     model = Sampler(checkpoint)
     held_out = {
         name: tuple(rendered(evenly(getattr(task, name), config.task.limit), card=model.card, template=task.template))
         for name in ("exam", "dev", "recall")
     }
-    task = replace(task, **held_out)
     base = Weights(checkpoint.folder, checkpoint.fingerprint)
-    run.probed("base", lambda: {"name": config.model, "fingerprint": checkpoint.fingerprint})
-    run.probed("threads", os.cpu_count)
-    return Workbench(run, config, task, checkpoint, model, base, seed, progress)
+    return Workbench(run, config, replace(task, **held_out), checkpoint, model, base, seed, progress)
 
 
 def _task(config: TaskConfig, seed: int) -> Task:
-    if (config.name is None) == (config.problems is None):
-        raise UsageError(
-            f"task names {'both a task and problems' if config.name else 'neither a task nor problems'}",
-            hint="write `task: arithmetic`, or `task: {problems: FILE.jsonl, verify: math}`",
-        )
     if config.name is not None:
         return load_task(config.name, seed=seed)
     assert config.problems is not None
@@ -131,8 +145,7 @@ async def _sit(bench: Workbench, name: str) -> Sitting:
 
 
 async def _control(bench: Workbench, name: str, verified: Progression, base: Sitting, final: Sitting) -> dict[str, Any]:
-    levels = tuple(record["level"] for record in verified.records)
-    arm = await learn(bench, Arm(name, CONTROLS[name], levels))
+    arm = await learn(bench, Arm(name, CONTROLS[name], tuple(verified.records)))
     bench.restore(arm.weights)
     exam = await bench.examine(f"{name}-greedy", bench.task.exam)
     assert exam is not None  # the base sat the same problems

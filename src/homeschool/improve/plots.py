@@ -181,7 +181,7 @@ def _end_labels(frame: Frame, y: Scale, labels: Sequence[tuple[Point, str, str, 
     narrow = frame.right < 150
     gap, left = (33 if narrow else 20), frame.width - frame.right + 14
     # Names stand in one column, to the right of the longest number.
-    name_at = left + (54 if any("." in percent(point.value) for point, *_ in labels) else 42)
+    name_at = left + (54 if max(len(percent(point.value)) for point, *_ in labels) > 4 else 42)
     letters = int((frame.width - left) / (_LETTER * 0.92)) if narrow else int((frame.width - name_at) / _LETTER)
     wanted = [y(point.value) for point, *_ in labels]
     places = apart(wanted, gap, low=frame.top + 8, high=frame.height - frame.bottom - (12 if narrow else 0))

@@ -70,10 +70,8 @@ def assemble(bench: Workbench, arm: Progression, *, base: Sitting, final: Sittin
         "loss": _loss(bench, arm),
         "items_needed": {"points": 2, "n": gain.items_needed},
         "config": plain(bench.config),
-        "seconds": round(bench.clock(), 1),
         "peak_rss_mb": round(bench.peak_rss_mb(), 1),
-        "calls": bench.tally.calls,
-        "calls_cached": bench.tally.cached,
+        "answers": len(bench.run.answers),
     }
 
 
@@ -109,6 +107,9 @@ def _summary(sitting: Sitting, headline: str) -> dict[str, Any]:
 
 
 def _change(change: Comparison) -> dict[str, Any]:
+    if change.n == 0:
+        unmeasured = dict.fromkeys(("gain_points", "ci95", "p_value", "improved", "worsened"))
+        return {**unmeasured, "n": 0}
     return {
         "gain_points": change.gain_points,
         "ci95": list(change.ci95),

@@ -7,10 +7,13 @@ the round ends as it would have.
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +40,12 @@ class Arm:
 
     name: str
     verifier: Verifier
-    levels: tuple[int | None, ...] | None = None
-    """A control: the frontier of each of the verified arm's rounds, which it repeats. None: the verified arm."""
+    repeats: tuple[dict[str, Any], ...] | None = None
+    """A control: the records of the verified arm's rounds, whose problems and training tokens it repeats."""
 
     @property
     def gated(self) -> bool:
-        return self.levels is None
+        return self.repeats is None
 
 
 @dataclass
@@ -64,15 +67,17 @@ async def learn(bench: Workbench, arm: Arm) -> Progression:
     dev = await bench.examine("base-dev", bench.task.dev)
     recall = await bench.examine("base-recall", bench.task.recall) if arm.gated else None
     at = Progression(bench.base, curriculum.first(bench.task, bench.config.curriculum), dev, recall)
-    rounds = bench.config.rounds if arm.levels is None else len(arm.levels)
+    rounds = bench.config.rounds if arm.repeats is None else len(arm.repeats)
     for number in range(1, rounds + 1):
-        if arm.levels is not None:
-            at.frontier = arm.levels[number - 1]
+        if arm.repeats is not None:
+            at.frontier = arm.repeats[number - 1]["level"]
         name = f"{arm.name}-{number:02}"
         record = bench.run.load_json(f"rounds/{name}.json")
         if record is None:
             bench.restore(at.weights)
             record = await _round(bench, arm, at, number)
+            if arm.gated and number < rounds:
+                record["stopped"] = record["stopped"] or _over_budget(bench)
             bench.run.save_json(f"rounds/{name}.json", record)
             bench.clock()
         at.records.append(record)
@@ -83,17 +88,12 @@ async def learn(bench: Workbench, arm: Arm) -> Progression:
         at.frontier = record["next_level"]
         if record["stopped"]:
             break
-        hours = bench.config.budget.hours
-        if hours is not None and bench.clock() > hours * 3600 and number < rounds:
-            record["stopped"] = f"the budget of {hours:g} hours was spent after round {number}"
-            bench.run.save_json(f"rounds/{name}.json", record)
-            break
     return at
 
 
 async def _round(bench: Workbench, arm: Arm, at: Progression, number: int) -> dict[str, Any]:
     name = f"{arm.name}-{number:02}"
-    started, tokens = time.monotonic(), bench.tally.completion_tokens
+    started = time.monotonic()
     problems, outcomes = await _collect(bench, arm, at.frontier, number)
     groups = [_group(outcome) for outcome in outcomes]
     seen = vitals(groups)
@@ -110,18 +110,23 @@ async def _round(bench: Workbench, arm: Arm, at: Progression, number: int) -> di
     why = stop(seen, groups, bench.config.health, at_top=at_top) if arm.gated else None
     record = _yield(number, at.frontier, len(problems), seen, kept, dropped)
     record |= {
-        "tokens": bench.tally.completion_tokens - tokens,
         "seconds": time.monotonic() - started,
         "next_level": following,
         "stopped": why,
         "frontier_rate": sum(rates) / len(rates) if rates else None,
     }
     lessons = [row for rows in [*at.pool, kept][-bench.config.collect.pool :] for row in rows]
-    if why or not lessons:
-        return record | {"decision": "stopped", "why": why or "no lesson was kept", "train": None, "dev": None}
+    repeated = arm.repeats[number - 1] if arm.repeats is not None else None
+    if why or not lessons or (repeated is not None and repeated["train"] is None):
+        why = why or ("no lesson was kept" if not lessons else "the verified arm did not train in this round")
+        return record | {"decision": "stopped", "why": why, "train": None, "dev": None, "recall": None}
     bench.restore(bench.base if bench.config.collect.restart else at.weights)
-    learnt = _train(bench, lessons, name)
-    return record | await _gated(bench, arm, at, learnt, name)
+    tokens = repeated["train"]["tokens"] if repeated is not None else None
+    learnt = _train(bench, lessons, name, tokens=tokens)
+    record |= await _gated(bench, arm, at, learnt, name)
+    if learnt.diverged:
+        record["stopped"] = record["why"]
+    return record
 
 
 async def _collect(bench: Workbench, arm: Arm, frontier: int | None, number: int) -> tuple[list[Row], list[Outcome]]:
@@ -131,8 +136,9 @@ async def _collect(bench: Workbench, arm: Arm, frontier: int | None, number: int
     )
     problems = rendered(drawn, card=bench.model.card, template=bench.task.template)
     with bench.progress.stage(f"{arm.name} round {number}: collect", total=len(problems), unit="problems") as stage:
+        collect = config.collect if arm.gated else replace(config.collect, rationalise=False)
         outcomes = await run_recipe(
-            star.recipe(config.collect, samples=config.samples),
+            star.recipe(collect, samples=config.samples),
             problems,
             world=World(
                 roles={"generator": bench.model},
@@ -156,16 +162,45 @@ def _curate(bench: Workbench, outcomes: Sequence[Outcome]) -> tuple[list[Row], l
     return kept, [*refused, *dropped]
 
 
-def _train(bench: Workbench, lessons: Sequence[Row], name: str) -> TrainResult:
-    return train(
-        load_objective(bench.config.train.objective),
-        bench.checkpoint,
-        lessons,
-        bench.config.train,
-        out=bench.run.path("checkpoints", name),
-        seed=seed_of(bench.seed, "train", name),
-        progress=bench.progress,
-    )
+def _train(bench: Workbench, lessons: Sequence[Row], name: str, *, tokens: int | None) -> TrainResult:
+    """One training; `tokens` replaces the config's budget, for a control at the verified arm's compute."""
+    config = bench.config.train
+    if tokens is not None:
+        config = replace(config, tokens=tokens, epochs=None, steps=None)
+    with _interruptible():
+        return train(
+            load_objective(config.objective),
+            bench.checkpoint,
+            lessons,
+            config,
+            out=bench.run.path("checkpoints", name),
+            seed=seed_of(bench.seed, "train", name),
+            progress=bench.progress,
+        )
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end a training at once: asyncio would hold it back until the next await, which is after it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def _over_budget(bench: Workbench) -> str | None:
+    """Why the next round may not begin, or None."""
+    budget = bench.config.budget
+    if budget.hours is not None and bench.clock() > budget.hours * 3600:
+        return f"the budget of {budget.hours:g} hours is spent"
+    peak, limit = bench.peak_rss_mb(), budget.memory_mb
+    if limit is not None and peak > limit:
+        return f"the run held {peak:.0f} MB of memory, and its budget is {limit:.0f} MB"
+    return None
 
 
 async def _gated(bench: Workbench, arm: Arm, at: Progression, learnt: TrainResult, name: str) -> dict[str, Any]:
@@ -210,7 +245,8 @@ def _yield(
         "asked": seen.asked,
         "passed": seen.passed,
         "kept": len(kept),
-        "rationalised": sum(row.provenance.step == "rationalise" for row in kept),
+        "tokens": seen.tokens,
+        "rationalised": sum(row.provenance.step == star.HINTED for row in kept),
         "dropped": {rule: rules[rule] for rule in ("exact_dedup", "problem_cap")},
         "failed": seen.failed,
         "broken": seen.broken,
@@ -220,8 +256,9 @@ def _yield(
 
 
 def _group(outcome: Outcome) -> Group:
-    """All samples of one problem, passed and refused."""
+    """All samples of one problem, passed and refused; what was written with the answer in sight solves nothing."""
     rows = [*outcome.children, *(drop.row for drop in outcome.dropped)]
+    rows = [row for row in rows if row.provenance.step != star.HINTED]
     refused = {drop.row.id: drop for drop in outcome.dropped}
     return Group(outcome.row.get("level"), tuple(Sample.of(row, refused.get(row.id)) for row in rows))
 

@@ -213,6 +213,17 @@ def _cost(rounds: Sequence[Result]) -> str:
     return f"Every kept lesson took {short(tokens / kept)} generated tokens{took}; {count(kept)} were kept."
 
 
+def _worries(record: Result) -> list[str]:
+    """What in a round's vital signs a person should look at."""
+    uniform, identical = at(record, "health", "uniform_groups"), at(record, "health", "identical_unsolved")
+    worries: list[str] = []
+    if uniform is not None and uniform >= 0.9:
+        worries.append(f"{percent(uniform)} of the problems were solved by all of their samples or by none.")
+    if identical is not None and identical >= 0.5:
+        worries.append(f"{percent(identical)} of the unsolved problems got one and the same answer every time.")
+    return worries
+
+
 def health_section(result: Result) -> str:
     rounds = rounds_of(result)
     trained = [(at(record, "train", "steps") or 0) for record in rounds]
@@ -223,7 +234,7 @@ def health_section(result: Result) -> str:
     recall = [
         (float(r["round"]), at(r, "recall", "accuracy")) for r in rounds if at(r, "recall", "accuracy") is not None
     ]
-    said = [f"Round {record['round']}: {words}" for record in rounds for words in record.get("health") or []]
+    said = [f"Round {record['round']}: {words}" for record in rounds for words in _worries(record)]
     cards = (
         figure("Training loss, by step", trace_plot(loss, label="loss", marks=inside), "Dotted: a round begins."),
         figure("Entropy of the answers, by round", trace_plot(entropy, label="entropy"), "Nats per token."),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from homeschool.core.errors import UsageError
 from homeschool.train.settings import TrainConfig
 
 
@@ -27,6 +29,20 @@ class TaskConfig:
     limit: int | None = None
     """Examine on this many of the held-out problems only, evenly spaced."""
 
+    def __post_init__(self) -> None:
+        if (self.name is None) == (self.problems is None):
+            raise UsageError(
+                f"task names {'both a task and problems' if self.name else 'neither a task nor problems'}",
+                hint="write `task: arithmetic`, or `task: {problems: FILE.jsonl, verify: math}`",
+            )
+        mine = {field.name for field in fields(self) if getattr(self, field.name)} - {"name", "limit"}
+        if self.name is not None and mine:
+            raise UsageError(
+                f"the task {self.name} has its own {sorted(mine)[0]}", hint=f"leave task.{sorted(mine)[0]} out"
+            )
+        if self.limit is not None and self.limit < 1:
+            raise UsageError(f"task.limit must be at least 1, not {self.limit}", hint="leave task.limit out")
+
 
 @dataclass(frozen=True, slots=True)
 class CollectConfig:
@@ -45,6 +61,16 @@ class CollectConfig:
     """STaR: show the answer of an unsolved problem as a hint, then drop the hint from the lesson."""
     restart: bool = True
     """STaR: train every round from the base model; false goes on from the last accepted round."""
+
+    def __post_init__(self) -> None:
+        for name in ("problems", "max_tokens", "cap", "pool"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"collect.{name} must be at least 1, not {getattr(self, name)}", hint="leave it out")
+        if self.temperature <= 0:
+            raise UsageError(
+                f"collect.temperature must be above 0, not {self.temperature:g}: all samples would be one answer",
+                hint="use collect.temperature=1.0",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +92,13 @@ class ExamConfig:
     samples: int = 0
     problems: int = 300
     """Problems of the exam that pass@k looks at, spread evenly over the groups."""
-    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        if self.samples == 1 or self.samples < 0 or self.problems < 1:
+            raise UsageError(
+                f"exam.samples={self.samples} with exam.problems={self.problems} measures no pass@k",
+                hint="use exam.samples=16, or 0 for none",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +109,31 @@ class HealthConfig:
     """Share of Broken verdicts past which the verifier is not to be trusted."""
     identical: float = 0.95
     """Share of unsolved problems whose samples are all the same text: nothing is explored any more."""
+    entropy: float = 1e-4
+    """Nats a sampled token, on average, below which nothing is explored any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetConfig:
-    """Limits. Both end the run at a round's boundary."""
+    """Limits. Both end the run at a round's boundary, and are recorded as why it stopped."""
 
     memory: str | None = None
+    """The most memory that the process may have held, as `16GiB` or `800MB`."""
     hours: float | None = None
+
+    def __post_init__(self) -> None:
+        _ = self.memory_mb
+
+    @property
+    def memory_mb(self) -> float | None:
+        """`memory` in MB (10**6 bytes)."""
+        if self.memory is None:
+            return None
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)B", self.memory.strip())
+        if match is None:
+            raise UsageError(f"budget.memory must be a size, not {self.memory!r}", hint="write it as 16GiB")
+        power = "KMGT".index(match[2][0]) + 1
+        return float(match[1]) * (1024 if match[2].endswith("i") else 1000) ** power / 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +151,12 @@ class ImproveConfig:
     exam: ExamConfig = field(default_factory=ExamConfig)
     health: HealthConfig = field(default_factory=HealthConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
+
+    def __post_init__(self) -> None:
+        if self.rounds < 1 or self.samples < 1:
+            raise UsageError(
+                f"rounds={self.rounds} with samples={self.samples} teach nothing", hint="use 1 or more of each"
+            )
 
 
 def normalise(values: dict[str, Any]) -> dict[str, Any]:

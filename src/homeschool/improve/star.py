@@ -55,11 +55,14 @@ def _hinted(prompt: Any, answer: Any) -> Any:
 
 
 def _without_hint(outcome: Row | Dropped, prompt: Any) -> Row | Dropped:
-    """A lesson as if it had been asked without the hint; what was refused stays as it was asked."""
+    """A lesson as if it had been asked without the hint; what was refused stays as it was asked, and is marked."""
     if isinstance(outcome, Dropped):
-        return outcome
-    lesson = outcome.derive(step="rationalise", prompt=prompt)
-    return lesson.judged(*outcome.verdicts)
+        marked = outcome.row.derive(step=HINTED).judged(*outcome.row.verdicts)
+        return Dropped(marked, outcome.reason, outcome.rule)
+    return outcome.derive(step=HINTED, prompt=prompt).judged(*outcome.verdicts)
 
+
+HINTED = "rationalise"
+"""The step of every answer that was written with the right one in sight."""
 
 HINT = "Hint: the final answer is {answer}.\n\n"

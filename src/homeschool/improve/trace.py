@@ -161,6 +161,6 @@ def _exams(row_id: str, level: int | None, sittings: dict[str, Exam]) -> list[di
 
 
 def _accuracy(items: Sequence[Item]) -> float:
-    """The share of all answers that passed."""
-    statuses = [status for item in items for status in item.statuses]
+    """The share of all judged answers that passed."""
+    statuses = [status for item in items for status in item.statuses if status != "broken"]
     return statuses.count("pass") / len(statuses)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from homeschool.core.errors import StoppedError
 from homeschool.core.identity import seed_of
 from homeschool.core.protocols import BatchModel
 from homeschool.core.records import ModelCard, Row, Sampling
@@ -75,6 +76,15 @@ class Workbench:
                 seed=seed_of(self.seed, "exam", name.partition("-")[2]),
                 stage=stage,
                 tally=self.tally,
+            )
+        broken, limit = exam.broken, self.config.health.broken
+        if broken > limit * len(problems):
+            # Not written: once the verifier is mended, the same command sits this exam again.
+            first = next(reason for item in exam.items for reason in item.reasons if item.broken)
+            raise StoppedError(
+                f"the verifier broke on {broken} of {len(problems)} exam problems (more than {limit:.0%}), the first: "
+                f"{first[:200]}",
+                hint="mend the verifier and run the same command",
             )
         write_items(path, exam)
         return exam

@@ -14,10 +14,12 @@ def claim(
     ci95: Sequence[float] | None,
     n: int | None,
     paper: float | None = None,
+    by_interval: bool = False,
 ) -> dict[str, Any]:
-    """One line of a reproduction's table. It holds if what was measured reaches the target; `paper` is None where no
-    paper has the number."""
-    holds = measured is not None and measured >= target
+    """One line of a reproduction's table. It holds if what was measured reaches the target, or with `by_interval`
+    if the whole interval does; `paper` is None where no paper has the number."""
+    seen = ci95[0] if by_interval and ci95 is not None else measured
+    holds = seen is not None and seen >= target
     return {
         "what": what,
         "paper": paper,

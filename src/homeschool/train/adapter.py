@@ -35,7 +35,7 @@ def merge(adapted: Any, probe: torch.Tensor) -> Any:
         change = float((merged(input_ids=probe, use_cache=False).logits.float() - before).abs().max())
     allowed = TOLERANCE[merged.dtype] * max(1.0, float(before.abs().max()))
     if not change <= allowed:
-        hint = "load the model in float32, or use the adapter unmerged"
+        hint = "the adapter itself is kept beside it; train with lora left out, or with a lower rank and rate"
         raise StoppedError(f"merging the adapter changed a logit by {change:.2g} (allowed {allowed:.2g})", hint=hint)
     for parameter in merged.parameters():
         parameter.requires_grad_(True)

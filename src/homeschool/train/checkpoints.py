@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from homeschool.core.errors import UsageError
+from homeschool.engine.files import full_disk_stops
 
 RECORD, METRICS, STATE, ADAPTER = "train.json", "metrics.jsonl", "state.pt", "adapter"
 
@@ -76,11 +77,12 @@ class Folder:
             "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
         aside = self.partial / f"{STATE}.new"
-        with aside.open("wb") as file:
-            torch.save(record, file)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(self.partial / STATE)
+        with full_disk_stops(aside):
+            with aside.open("wb") as file:
+                torch.save(record, file)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(self.partial / STATE)
 
     def load_state(self, model: Any, optimizer: torch.optim.Optimizer) -> State | None:
         """Put weights, optimiser and random numbers back as they were saved. None if nothing was.
@@ -106,12 +108,13 @@ class Folder:
         """Write the finished folder aside and rename it to `out`; then forget the partial one."""
         staged = self.partial / "finished"
         shutil.rmtree(staged, ignore_errors=True)
-        checkpoint.save(staged)
-        if adapter is not None:
-            shutil.copytree(adapter, staged / ADAPTER)
-        shutil.copy(self.metrics, staged / METRICS)
-        (staged / RECORD).write_text(json.dumps({"inputs": self.inputs, **result}, indent=1) + "\n", "utf-8")
-        staged.rename(self.out)
+        with full_disk_stops(self.out):
+            checkpoint.save(staged)
+            if adapter is not None:
+                shutil.copytree(adapter, staged / ADAPTER)
+            shutil.copy(self.metrics, staged / METRICS)
+            (staged / RECORD).write_text(json.dumps({"inputs": self.inputs, **result}, indent=1) + "\n", "utf-8")
+            staged.rename(self.out)
         shutil.rmtree(self.partial)
 
 

@@ -32,7 +32,7 @@ from homeschool.core.identity import digest, seed_of
 from homeschool.core.protocols import Objective
 from homeschool.core.records import Dropped, Row
 from homeschool.train import adapter
-from homeschool.train.checkpoints import ADAPTER, Folder, State, read_weights
+from homeschool.train.checkpoints import ADAPTER, Folder, State, read_weights, trainable
 from homeschool.train.packing import Corpus, Example, Step, packs_exactly, plan
 from homeschool.train.settings import TrainConfig
 
@@ -167,7 +167,9 @@ def _begin(
     if config.memory.gradient_checkpointing:
         module.gradient_checkpointing_enable({"use_reentrant": False})
     # Half-precision weights would round away most updates of a small rate; LoRA's own weights are float32 anyway.
-    model = module.float() if config.lora is None else adapter.attach(module, config.lora)
+    if config.lora is None:
+        _cast(module, torch.float32)
+    model = module if config.lora is None else adapter.attach(module, config.lora)
     model.train()
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     settings = config.adamw
@@ -213,6 +215,11 @@ def _optimise(run: _Run, progress: Progress | None) -> str:
                 os.fsync(metrics.fileno())
                 run.state.metrics_bytes = metrics.tell()
                 run.folder.save_state(run.model, run.optimizer, run.state)
+        # A gradient is looked at before its step; what the last step made of the weights is looked at here.
+        if not all(bool(torch.isfinite(weight).all()) for weight in trainable(run.model).values()):
+            warning = _fall_back(run, total)
+            metrics.truncate(run.state.metrics_bytes)
+            return warning
     return ""
 
 
@@ -303,8 +310,14 @@ def _settle(run: _Run, checkpoint: Any, examples: list[Example]) -> Path | None:
         checkpoint.module = adapter.merge(run.model, probe)
     if run.config.memory.gradient_checkpointing:
         checkpoint.module.gradient_checkpointing_disable()
-    checkpoint.module.to(run.dtype)
+    _cast(checkpoint.module, run.dtype)
     return saved
+
+
+def _cast(module: torch.nn.Module, dtype: torch.dtype) -> None:
+    """Change the weights' type and leave buffers alone: rotary frequencies stay float32 in a bfloat16 model."""
+    for weight in module.parameters():
+        weight.data = weight.data.to(dtype)
 
 
 def _peak_memory_mb(device: torch.device) -> float:

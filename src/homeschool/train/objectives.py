@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
-from pathlib import Path
-
-from homeschool.core.errors import unknown
+from homeschool.core.discover import implementations, load
 from homeschool.core.protocols import Objective
 
-ENTRY_POINTS = "homeschool.objectives"
+PACKAGE, ATTRIBUTE = "homeschool.train", "objective"
 
 
 def objective_names() -> list[str]:
     """Every objective that can be named, sorted. Nothing is imported."""
-    ours = [file.stem for file in Path(__file__).parent.glob("*.py") if "\nobjective = " in file.read_text("utf-8")]
-    return sorted({*ours, *importlib.metadata.entry_points(group=ENTRY_POINTS).names})
+    return [entry["name"] for entry in implementations(PACKAGE, ATTRIBUTE)]
 
 
 def load_objective(name: str) -> Objective:
     """A new objective called `name`. Raises UsageError, naming the nearest, if there is none."""
-    if name not in objective_names():
-        raise unknown("objective", name, objective_names())
-    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS, name=name):
-        return entry.load()()
-    return importlib.import_module(f"homeschool.train.{name}").objective()
+    return load(PACKAGE, name, ATTRIBUTE, kind="objective")()
