@@ -2,7 +2,7 @@
 
     python tools/kill_test.py --kills 20
 
-For each of N instants, spread over the whole of an undisturbed run: a fresh run is ended by SIGKILL at that instant and
+For each of N instants, spread over an undisturbed run from the moment that its folder appears: a fresh run is ended by SIGKILL at that instant and
 started again with the same command. Compared are every file of rows, dropped rows and exam items, byte for byte, the
 hash of every checkpoint's weights, and the answer store, in which no answer may have been asked for twice.
 """
@@ -53,6 +53,14 @@ def start(config: Path, out: Path) -> subprocess.Popen[bytes]:
     )
 
 
+def until_folder(out: Path) -> float:
+    """Seconds until a run that was just started has a folder: what comes before is Python importing packages."""
+    began = time.monotonic()
+    while not (out / "run.json").exists() and time.monotonic() - began < 60:
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
 def finish(config: Path, out: Path) -> dict[str, object]:
     process = start(config, out)
     stdout, _ = process.communicate()
@@ -85,8 +93,10 @@ def main() -> None:
         config = Path(scratch, "kill.yaml")
         config.write_text(CONFIG)
         calm = Path(scratch, "calm")
+        process = start(config, calm)
+        until_folder(calm)
         began = time.monotonic()
-        finish(config, calm)
+        process.communicate()
         seconds = time.monotonic() - began
         wanted = traces(calm)
         failures = 0
@@ -95,6 +105,7 @@ def main() -> None:
             # One instant in each of `kills` equal parts of the run, so that no stage is missed.
             instant = seconds * (number + rng.random()) / args.kills
             process = start(config, out)
+            until_folder(out)
             time.sleep(instant)
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()

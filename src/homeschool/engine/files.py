@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,7 +43,7 @@ def full_disk_stops(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.OperationalError, RuntimeError) as error:  # torch says it with a RuntimeError
-        if not disk_is_full(error):
+        if not (disk_is_full(error) or _nothing_free(path)):
             raise
         raise StoppedError(
             f"the disk is full, so {path} could not be written",
@@ -53,7 +54,12 @@ def full_disk_stops(path: Path) -> Iterator[None]:
 def disk_is_full(error: Exception) -> bool:
     """Whether the system, SQLite or Arrow means "no space left" (or no quota)."""
     numbered = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-    return numbered or any(words in str(error) for words in ("disk is full", "No space left", "file write failed"))
+    return numbered or any(words in str(error) for words in ("disk is full", "No space left"))
+
+
+def _nothing_free(path: Path) -> bool:
+    """Whether the disk that `path` lies on has no megabyte left; torch fails there without saying why."""
+    return shutil.disk_usage(path.parent).free < 2**20
 
 
 def write_json(path: Path, value: Any) -> None:
