@@ -2,9 +2,10 @@
 
     python tools/kill_test.py --kills 20
 
-For each of N instants, spread over an undisturbed run from the moment that its folder appears: a fresh run is ended by SIGKILL at that instant and
-started again with the same command. Compared are every file of rows, dropped rows and exam items, byte for byte, the
-hash of every checkpoint's weights, and the answer store, in which no answer may have been asked for twice.
+For each of N instants, spread over an undisturbed run from the moment that its folder appears: a fresh run is ended
+by SIGKILL at that instant and started again with the same command. Compared are every file of rows, dropped rows and
+exam items, byte for byte, the hash of every checkpoint's weights, and the answer store, in which no answer may have
+been asked for twice.
 """
 
 from __future__ import annotations
