@@ -56,7 +56,7 @@ def last_x(result: Result) -> int:
 
 def groups_of(result: Result) -> list[str]:
     """The headings that are not levels, the headline first."""
-    names = [name for name in _named(result) if not name.startswith("level ")]
+    names = [name for name in _named(result) if name != WHOLE and not name.startswith("level ")]
     headline = result.get("headline")
     return sorted(names, key=lambda name: name != headline)
 

@@ -28,6 +28,11 @@ def at(record: Any, *keys: str) -> Any:
     return record
 
 
+def short_name(model: Any) -> str:
+    """A model as a person calls it: the last part of a path or of `hf:ORG/NAME`."""
+    return str(model).rstrip("/").rpartition("/")[2] if model else "the model"
+
+
 def percent(share: float | None, *, digits: int | None = None) -> str:
     """A share of 0..1 as `68%`; small ones keep a decimal (`1.4%`), so that 0 is only said of 0."""
     if share is None:
@@ -127,7 +132,7 @@ def _where(group: str | None) -> str:
 
 def _statement(result: Result, shares: tuple[float, float] | None) -> str:
     """The outcome in words; `shares` are before and after, None if the gain is not known."""
-    model, task = result.get("model") or "the model", result.get("task") or "the task"
+    model, task = short_name(result.get("model")), result.get("task") or "the task"
     limits, promoted, where = result.get("ci95"), result.get("promoted"), _where(result.get("headline"))
     if shares is None or not limits:
         return f"Whether {model} improved at {task} was not measured"
