@@ -112,7 +112,7 @@ def test_a_verifier_that_raises_stops_the_run(tmp_path: Path) -> None:
     problems.write_text("\n".join(json.dumps({"prompt": f"Q: {n}+1\n", "answer": n + 1}) for n in range(60)))
     (tmp_path / "checks.py").write_text("def judge(answer, row):\n    raise ValueError('no idea')\n")
     task = {"problems": str(problems), "verify": f"{tmp_path / 'checks.py'}:judge"}
-    with pytest.raises(StoppedError, match="broke on .* raised ValueError"):
+    with pytest.raises(StoppedError, match=r"broke on .* raised ValueError"):
         run(tmp_path / "run", task=task, exam={})
 
 

@@ -16,11 +16,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeschool.core.errors import HomeschoolError
-from homeschool.improve import plots
-from homeschool.improve.plots import accuracy_plot, bars, columns, level_plots, plot_svg, trace_plot
-from homeschool.improve.report import write_card, write_report
-from homeschool.improve.svg import Scale, apart, clean, ticks
-from homeschool.improve.words import between, caveats, chance, count, duration, making, outcome, percent, points, short
+from homeschool.improve.report import plots
+from homeschool.improve.report.plots import accuracy_plot, bars, columns, level_plots, plot_svg, trace_plot
+from homeschool.improve.report.svg import Scale, apart, clean, ticks
+from homeschool.improve.report.words import (
+    between,
+    caveats,
+    chance,
+    count,
+    duration,
+    making,
+    outcome,
+    percent,
+    points,
+    short,
+)
+from homeschool.improve.report.write import write_card, write_report
 
 HERE = Path(__file__).parent
 SVG = "{http://www.w3.org/2000/svg}"

@@ -13,8 +13,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     from homeschool.engine.run import read_run
-    from homeschool.improve.plots import plot_svg
-    from homeschool.improve.report import read_result, write_card, write_report
+    from homeschool.improve.report.plots import plot_svg
+    from homeschool.improve.report.write import read_result, write_card, write_report
 
     read_run(args.run)
     picture = args.run / "picture.svg"

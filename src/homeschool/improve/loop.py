@@ -23,7 +23,7 @@ from homeschool.engine.progress import Progress
 from homeschool.engine.run import Run
 from homeschool.improve import result
 from homeschool.improve.controls import CONTROLS
-from homeschool.improve.report import write_card, write_report
+from homeschool.improve.report.write import write_card, write_report
 from homeschool.improve.result import Sitting
 from homeschool.improve.rounds import Arm, Progression, learn
 from homeschool.improve.settings import ImproveConfig, TaskConfig

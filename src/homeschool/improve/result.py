@@ -17,7 +17,7 @@ from homeschool.core.records import Row
 from homeschool.engine.rows import read_rows
 from homeschool.evaluate.exam import Comparison, Exam, compare
 from homeschool.improve import gate
-from homeschool.improve.curves import WHOLE
+from homeschool.improve.report.curves import WHOLE
 from homeschool.improve.rounds import Progression
 from homeschool.improve.workbench import Workbench
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from homeschool.improve.words import Result, at
+from homeschool.improve.report.words import Result, at
 
 WHOLE = "all problems"
 STYLES = ("a", "b", "c", "d")

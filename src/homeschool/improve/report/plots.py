@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from itertools import groupby
 
-from homeschool.improve.curves import (
+from homeschool.improve.report.curves import (
     SHAPES,
     Curve,
     Point,
@@ -24,7 +24,7 @@ from homeschool.improve.curves import (
     main_curves,
     rounds_of,
 )
-from homeschool.improve.svg import (
+from homeschool.improve.report.svg import (
     Scale,
     apart,
     band,
@@ -37,7 +37,7 @@ from homeschool.improve.svg import (
     ticks,
     whisker,
 )
-from homeschool.improve.words import Result, count, outcome, percent, short, tally, total
+from homeschool.improve.report.words import Result, count, outcome, percent, short, tally, total
 
 _LETTER = 7.4
 """Width of an average letter at 13 px in a wide sans serif: labels are laid out for the widest usual font."""
@@ -361,7 +361,7 @@ def plot_svg(result: Result) -> str:
     head = 30 + 24 * len(title) + 20
     inner, margin = _frame(result), 12
     width, height = inner.width + 2 * margin, inner.height + head + 30
-    style = tag("style", files("homeschool.improve").joinpath("plots.css").read_text(encoding="utf-8"))
+    style = tag("style", files("homeschool.improve.report").joinpath("plots.css").read_text(encoding="utf-8"))
     parts = [style, tag("rect", width=width, height=height, class_="paper")]
     parts += [text(margin + 4, 32 + 24 * row, line, class_="title") for row, line in enumerate(title)]
     parts.append(text(margin + 4, head - 14, said.evidence, class_="note"))

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from homeschool.improve.curves import WHOLE, main_names, rounds_of
-from homeschool.improve.page import bullets, figure, prose, section, table
-from homeschool.improve.plots import (
+from homeschool.improve.report.curves import WHOLE, main_names, rounds_of
+from homeschool.improve.report.page import bullets, figure, prose, section, table
+from homeschool.improve.report.plots import (
     accuracy_plot,
     bars,
     cost_plot,
@@ -19,8 +19,8 @@ from homeschool.improve.plots import (
     trace_plot,
     yield_plot,
 )
-from homeschool.improve.svg import clean
-from homeschool.improve.words import (
+from homeschool.improve.report.svg import clean
+from homeschool.improve.report.words import (
     NOT_MEASURED,
     Result,
     at,

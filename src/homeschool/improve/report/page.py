@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from homeschool.improve.svg import clean
-from homeschool.improve.words import NOT_MEASURED
+from homeschool.improve.report.svg import clean
+from homeschool.improve.report.words import NOT_MEASURED
 
 
 def section(title: str, *content: str) -> str:

@@ -17,11 +17,11 @@ from typing import Any
 
 from homeschool.core.errors import HomeschoolError
 from homeschool.engine.files import replacing
-from homeschool.improve import sections
-from homeschool.improve.curves import WHOLE
-from homeschool.improve.page import bullets, prose, section
-from homeschool.improve.svg import clean
-from homeschool.improve.words import (
+from homeschool.improve.report import sections
+from homeschool.improve.report.curves import WHOLE
+from homeschool.improve.report.page import bullets, prose, section
+from homeschool.improve.report.svg import clean
+from homeschool.improve.report.words import (
     NOT_MEASURED,
     NOT_RECORDED,
     Result,
@@ -78,7 +78,7 @@ def read_result(run_folder: Path) -> dict[str, Any]:
 
 
 def _asset(name: str) -> str:
-    return files("homeschool.improve").joinpath(name).read_text(encoding="utf-8")
+    return files("homeschool.improve.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _write(path: Path, content: str) -> Path:
