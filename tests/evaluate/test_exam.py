@@ -262,6 +262,13 @@ def test_pass_at_k_is_compared_with_an_interval() -> None:
     assert marks("pf").pass_at_change(marks("ff")) == {}, "one sample is no pass@k"
 
 
+def test_no_change_of_pass_at_k_is_not_certain_to_be_no_change() -> None:
+    exam = Exam(tuple(item(str(number), "pf", group="x") for number in range(50)))
+    gain = exam.pass_at_change(exam)["2"]["x"]
+    low, high = gain["ci95"]
+    assert gain["gain_points"] == 0 and low < -3 and high > 3
+
+
 def test_written_items_come_back_and_bytes_do_not_change(tmp_path: Path) -> None:
     odd = Item("i", "", None, "line\none\u2028", ("\ud800",), ("fail",), ("",), (3,))
     exam = Exam((item("a", "pf", group="x", level=3), odd))
