@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -29,3 +29,22 @@ def claim(
         "n": n,
         "holds": holds,
     }
+
+
+def below_verified(found: Mapping[str, Any], *, target: float, by_interval: bool = False) -> list[dict[str, Any]]:
+    """For each control of a result: how many points it ends below the verified arm."""
+    claims: list[dict[str, Any]] = []
+    for control in found["controls"]:
+        versus = control["versus_verified"]
+        low, high = versus["ci95"]
+        claims.append(
+            claim(
+                f"{control['name']}: points below the verified arm",
+                target=target,
+                measured=-versus["difference_points"],
+                ci95=[-high, -low],
+                n=versus["n"],
+                by_interval=by_interval,
+            )
+        )
+    return claims

@@ -22,7 +22,7 @@ from homeschool.decode.open import open_checkpoint
 from homeschool.engine.progress import Progress
 from homeschool.improve.loop import improve
 from homeschool.improve.settings import ImproveConfig
-from homeschool.reproduce.claims import claim
+from homeschool.reproduce.claims import below_verified, claim
 from homeschool.tasks.arithmetic_careless import LEVELS
 from homeschool.tasks.arithmetic_corpus import Mix, documents
 from homeschool.train.loop import train
@@ -68,19 +68,9 @@ def reproduce(*, out: Path, seed: int = 0, progress: Progress | None = None) -> 
             measured=found["gain_points"],
             ci95=found["ci95"],
             n=found["final"]["n"],
-        )
+        ),
+        *below_verified(found, target=30),
     ]
-    for control in found["controls"]:
-        versus = control["versus_verified"]
-        claims.append(
-            claim(
-                f"{control['name']}: points below the verified arm",
-                target=30,
-                measured=-versus["difference_points"],
-                ci95=[-versus["ci95"][1], -versus["ci95"][0]],
-                n=versus["n"],
-            )
-        )
     return {
         "name": "selection",
         "claims": claims,

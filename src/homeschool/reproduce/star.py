@@ -18,7 +18,7 @@ from homeschool.core.config import build
 from homeschool.engine.progress import Progress
 from homeschool.improve.loop import improve
 from homeschool.improve.settings import ImproveConfig, normalise
-from homeschool.reproduce.claims import claim
+from homeschool.reproduce.claims import below_verified, claim
 
 
 def reproduce(*, out: Path, seed: int = 0, progress: Progress | None = None) -> dict[str, Any]:
@@ -35,20 +35,9 @@ def reproduce(*, out: Path, seed: int = 0, progress: Progress | None = None) -> 
             measured=found["gain_points"],
             ci95=found["ci95"],
             n=found["groups_gain"]["never shown"]["n"],
-        )
+        ),
+        *below_verified(found, target=0, by_interval=True),
     ]
-    for control in found["controls"]:
-        versus = control["versus_verified"]
-        claims.append(
-            claim(
-                f"{control['name']}: points below the verified arm",
-                target=0,
-                measured=-versus["difference_points"],
-                ci95=[-versus["ci95"][1], -versus["ci95"][0]],
-                n=versus["n"],
-                by_interval=True,
-            )
-        )
     return {
         "name": "star",
         "claims": claims,
