@@ -15,6 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import torch
+
 from homeschool.core.records import Row, Sampling
 from homeschool.decode.open import open_checkpoint
 from homeschool.decode.sample import Sampler
@@ -72,7 +74,7 @@ def main() -> None:
             "steps": result.steps,
             "loss": round(result.loss or 0.0, 5),
             "minutes": round((time.monotonic() - started) / 60, 1),
-            "threads": 2,
+            "threads": torch.get_num_threads(),
             "greedy": asyncio.run(_greedy(Sampler(checkpoint))),
         }
         checkpoint.save(Path(scratch, "saved"))
@@ -83,7 +85,6 @@ def main() -> None:
 
 
 def _blank(folder: Path, *, seed: int) -> None:
-    import torch
     from transformers import LlamaForCausalLM
 
     torch.manual_seed(seed)
