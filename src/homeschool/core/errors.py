@@ -44,6 +44,21 @@ class StoppedError(HomeschoolError):
     """A run stopped itself at a safe point (broken verifier, diverged loss, full disk); it can be resumed."""
 
 
+class UnanswerableError(HomeschoolError):
+    """A model says that it can never answer this request (too long a prompt, say). Costs the row, not the run."""
+
+
+class UnansweredError(HomeschoolError):
+    """No answer came, however often the request was sent. The row stays unfinished: a later run asks again.
+
+    `kind` is a short phrase that can be counted: `timeout`, `server error 500`, `connection cut`.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", kind: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The hint of an unknown name: the nearest known one, or the list."""
     known = sorted(known)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload, runtime_checkable
 
 from homeschool.core.records import Completion, Dropped, ModelCard, Request, Row
 from homeschool.core.verdict import Verdict
@@ -16,16 +17,24 @@ from homeschool.core.verdict import Verdict
 if TYPE_CHECKING:
     import torch
 
+T = TypeVar("T")
+
 
 @runtime_checkable
 class Model(Protocol):
-    """Something that answers. An endpoint is one; a local checkpoint becomes one through a strategy."""
+    """Something that answers. An endpoint is one; a local checkpoint becomes one through a strategy.
+
+    A model that holds something open while it answers (connections, a child process) is an async context manager too:
+    whoever asks enters it first, several at once if need be, and the last to leave closes it.
+
+    `generate` raises UnanswerableError for a request it can never answer, and UnansweredError when no answer came.
+    """
 
     @property
     def card(self) -> ModelCard: ...
 
     async def generate(self, request: Request) -> list[Completion]:
-        """`request.n` answers, in sample order."""
+        """The answers `request.samples`, in that order."""
         ...
 
     async def score(self, prompt: str, continuations: Sequence[str]) -> list[tuple[float, ...]]:
@@ -40,6 +49,10 @@ class BatchModel(Model, Protocol):
     The engine cuts an ordered list with `batches`, so that which request shares a batch with which is a function of
     the list alone, and commits each batch whole. That is what makes a killed run end bit-equal.
     """
+
+    def obstacle(self, request: Request) -> str:
+        """Why this request can never be answered (its prompt is longer than the context, say); empty if it can."""
+        ...
 
     def batches(self, requests: Sequence[Request]) -> list[list[int]]:
         """A partition of range(len(requests)): each list is one batch."""
@@ -58,8 +71,32 @@ class Context(Protocol):
         """Random numbers that depend only on run seed, round, row and branch."""
         ...
 
-    async def ask(self, prompt: str | Sequence[Mapping[str, str]], **options: Any) -> list[Completion]:
-        """Answers of the model in role `role` (default `generator`): `n=1`, and the fields of Sampling."""
+    @property
+    def pool(self) -> Pool:
+        """What earlier rounds of the run put aside. Only for a recipe that is `Pooled` or `Grouped`."""
+        ...
+
+    @overload
+    async def ask(
+        self, prompt: str | Sequence[Mapping[str, Any]], *, schema: type[T], role: str = ..., **options: Any
+    ) -> T | Dropped: ...
+
+    @overload
+    async def ask(
+        self, prompt: str | Sequence[Mapping[str, Any]], *, schema: Mapping[str, Any], role: str = ..., **options: Any
+    ) -> Any | Dropped: ...
+
+    @overload
+    async def ask(
+        self, prompt: str | Sequence[Mapping[str, Any]], *, n: int = ..., role: str = ..., **options: Any
+    ) -> list[Completion]: ...
+
+    async def ask(self, prompt: str | Sequence[Mapping[str, Any]], **options: Any) -> Any:
+        """What the model in role `role` (default `generator`) answers; `options` are the fields of Sampling.
+
+        Without `schema`: `n` completions. With a `schema` (a type, or a JSON Schema): one value of it, or a Dropped
+        that says why there is none: truncated, refused, unparsable. A recipe returns that Dropped as it is.
+        """
         ...
 
     async def gather(self, *branches: Awaitable[Any]) -> list[Any]:
@@ -71,10 +108,57 @@ class Context(Protocol):
         ...
 
 
+class Pool(Protocol):
+    """Rows that a run keeps for its later rounds. Within a round it does not change, whatever is appended."""
+
+    def append(self, row: Row) -> None:
+        """Put `row` into the pool as the next rounds will see it, in the order of the rows that appended."""
+        ...
+
+    def sample(self, k: int) -> list[Row]:
+        """At most `k` distinct rows, drawn by the branch's own random numbers."""
+        ...
+
+    def nearest(self, text: str, k: int, *, column: str = "prompt") -> list[tuple[float, Row]]:
+        """The `k` rows whose `column` shares most words with `text` (Jaccard, 0..1), best first."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
 class Recipe(Protocol):
     """`async def recipe(row, ctx)`: one row in; a row, several rows, a Dropped or nothing out."""
 
     def __call__(self, row: Row, ctx: Context) -> Awaitable[Row | Dropped | Sequence[Row | Dropped] | None]: ...
+
+
+class GroupRecipe(Protocol):
+    """`async def recipe(rows, ctx)`: several rows in, anything out that a Recipe gives (see `Row.join`)."""
+
+    def __call__(
+        self, rows: Sequence[Row], ctx: Context
+    ) -> Awaitable[Row | Dropped | Sequence[Row | Dropped] | None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """A recipe that uses `ctx.pool`: it sees its rows in rounds of `round_size`, and the pool grows between rounds."""
+
+    recipe: Recipe
+    round_size: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """A recipe of several rows at once: within each round, rows that share the column `by` (None: all), `size` a group.
+
+    Groups stand in the order of their first rows; the last one of a value may be smaller. It may use `ctx.pool` too.
+    """
+
+    recipe: GroupRecipe
+    size: int
+    by: str | None = None
+    round_size: int = 256
 
 
 @runtime_checkable

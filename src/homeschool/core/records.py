@@ -72,19 +72,32 @@ class Row:
     ) -> Row:
         """A child with these columns added or replaced, made by `step` from the answers `calls`."""
         merged = MappingProxyType({**self.columns, **columns})
+        provenance = Provenance(id="", parents=(self.id,), step=step, verdicts=tuple(verdicts))
+        return Row(merged, provenance).called(calls)
+
+    def called(self, calls: Sequence[Completion]) -> Row:
+        """The same row with `calls` as the answers it was made from, under the id that this gives it."""
         keys = tuple(call.key for call in calls)
-        first = calls[0] if calls else None
-        provenance = Provenance(
-            id=digest("row", merged, [self.id], step, keys),
-            parents=(self.id,),
-            step=step,
-            model=first.model if first else "",
-            sampling=first.sampling if first else {},
-            seed=first.seed if first else 0,
-            calls=keys,
-            verdicts=tuple(verdicts),
-        )
-        return Row(merged, provenance)
+        p = self.provenance
+        made = {"model": calls[0].model, "sampling": calls[0].sampling, "seed": calls[0].seed} if calls else {}
+        name = digest("row", self.columns, p.parents, p.step, keys)
+        return replace(self, provenance=replace(p, id=name, calls=keys, **made))
+
+    @staticmethod
+    def join(
+        rows: Sequence[Row],
+        *,
+        step: str,
+        calls: Sequence[Completion] = (),
+        verdicts: Sequence[Verdict] = (),
+        **columns: Any,
+    ) -> Row:
+        """One child of several rows, with these columns only. Raises ValueError for no rows."""
+        if not rows:
+            raise ValueError("a row is joined from at least one row")
+        parents = tuple(row.id for row in rows)
+        provenance = Provenance(id="", parents=parents, step=step, verdicts=tuple(verdicts))
+        return Row(MappingProxyType(columns), provenance).called(calls)
 
     def judged(self, *verdicts: Verdict) -> Row:
         """The same row (same id) with more verdicts."""
@@ -136,8 +149,26 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Message:
+    """One turn of a chat. The last two fields are for models that call tools, and empty otherwise."""
+
     role: str
     content: str
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
+    """What an assistant's turn called, each as `Completion.tool_calls` has it."""
+    tool_call_id: str = ""
+    """Of a tool's turn: which call this is the result of."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The message as the OpenAI protocol and chat templates write it; empty fields are left out."""
+        calls = [dict(call) for call in self.tool_calls]
+        extra = {"tool_calls": calls, "tool_call_id": self.tool_call_id}
+        return {"role": self.role, "content": self.content, **{key: value for key, value in extra.items() if value}}
+
+    @staticmethod
+    def from_dict(record: Mapping[str, Any]) -> Message:
+        """The inverse of `to_dict`."""
+        calls = tuple(record.get("tool_calls") or ())
+        return Message(record["role"], record.get("content") or "", calls, record.get("tool_call_id") or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,16 +219,36 @@ class Request:
     sampling: Sampling = field(default_factory=Sampling)
     seed: int = 0
     n: int = 1
+    first: int = 0
+    """Index of the first sample that is wanted; the ones before it are known already."""
     schema: Mapping[str, Any] | None = None
+    """JSON Schema that the answer must satisfy."""
     tools: tuple[Mapping[str, Any], ...] = ()
+    """Tools that the model may call, as the OpenAI protocol describes them."""
+    logprobs: bool = False
+    """Whether log-probabilities are wanted from a model that only gives them when asked."""
 
-    def key(self, sample: int, *, card: ModelCard) -> str:
-        """The name of answer `sample` from the model with `card`: the whole rendered request but `max_tokens`."""
-        prompt = self.prompt if isinstance(self.prompt, str) else [[m.role, m.content] for m in self.prompt]
+    @property
+    def samples(self) -> range:
+        """The indices of the samples that are wanted."""
+        return range(self.first, self.first + self.n)
+
+    def rendered(self) -> dict[str, Any]:
+        """All that names an answer of any model but its seed and sample: what `trace` shows as the question."""
+        prompt = self.prompt if isinstance(self.prompt, str) else [message.to_dict() for message in self.prompt]
+        rendered: dict[str, Any] = {"prompt": prompt, "sampling": self.sampling.identity()}
+        extra = {"schema": self.schema, "tools": self.tools, "logprobs": self.logprobs}
+        return rendered | {name: value for name, value in extra.items() if value}
+
+    def question(self, card: ModelCard) -> str:
+        """The name of the question as put to the model with `card`: the whole rendered request but `max_tokens`."""
+        return digest("question", card.fingerprint, card.template, self.rendered())
+
+    def key(self, sample: int, *, card: ModelCard, question: str = "") -> str:
+        """The name of answer `sample` (an absolute index); `question` saves computing it again for every sample."""
         # A greedy answer depends on neither seed nor sample index: every copy is one answer.
         drawn = [self.seed, sample] if self.sampling.temperature > 0 else []
-        sampling = self.sampling.identity()
-        return digest("answer", card.fingerprint, card.template, prompt, self.schema, self.tools, sampling, drawn)
+        return digest("answer", question or self.question(card), drawn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,13 +257,26 @@ class Completion:
 
     text: str
     finish_reason: str
-    """`stop`, `length`, or the model's own word for why it ended."""
+    """`stop`, `length`, `tool_calls`, `content_filter`, or the model's own word for why it ended."""
     token_ids: tuple[int, ...] = ()
     """The answer's tokens, the end token included if one was drawn."""
     logprobs: tuple[float, ...] | None = None
     """Natural log-probability of each of `token_ids` under the model at temperature 1; None if it does not tell."""
     prompt_tokens: int = 0
+    completion_tokens: int = 0
+    """As the model counts them; 0 if it tells neither them nor `token_ids`."""
+    reasoning: str = ""
+    """What a thinking model wrote before its answer, where the server keeps it apart."""
+    refusal: str = ""
+    """Why the model would not answer, where it says so outside the text."""
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
+    """Each `{id, type: function, function: {name, arguments}}`."""
     key: str = ""
     model: str = ""
     sampling: Mapping[str, Any] = field(default_factory=dict[str, Any])
     seed: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Length of the answer in tokens, the end token included; 0 if unknown."""
+        return len(self.token_ids) or self.completion_tokens
