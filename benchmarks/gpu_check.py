@@ -1,4 +1,4 @@
-"""What a GPU makes of this version: opening a model, sampling from it, a short training run.
+"""What a GPU makes of this version: opening a model, sampling from it, a short training run, serving it with vLLM.
 
 Writes benchmarks/results/gpu.json. Without a GPU it says so, prints `{"measured": false}` and ends well, because what
 was not measured is no failure. Usage: python benchmarks/gpu_check.py [MODEL ...] (default: nano)
@@ -7,6 +7,7 @@ was not measured is no failure. Usage: python benchmarks/gpu_check.py [MODEL ...
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import sys
 import tempfile
@@ -16,15 +17,20 @@ from typing import Any
 
 import torch
 
+from homeschool.core.errors import HomeschoolError
 from homeschool.core.records import Request, Row, Sampling
 from homeschool.decode.open import open_checkpoint
 from homeschool.decode.sample import Sampler
+from homeschool.models import nano
+from homeschool.models.vllm import Vllm
 from homeschool.train.loop import train
 from homeschool.train.objectives import load_objective
 from homeschool.train.settings import TrainConfig
 
 RESULTS = Path(__file__).parent / "results" / "gpu.json"
 REQUESTS, LIMIT, STEPS = 256, 96, 20
+SERVED = 200
+"""Requests that vLLM is asked."""
 
 
 def main() -> None:
@@ -36,6 +42,7 @@ def main() -> None:
             "gpu": torch.cuda.get_device_name(),
             "torch": torch.__version__,
             "models": {name: measure(name) for name in models},
+            "vllm": {name: served(name) for name in models},
         }
     else:
         print("There is no GPU here, so nothing was measured.", file=sys.stderr)
@@ -73,6 +80,45 @@ def sampled(model: Sampler) -> float:
     answers = asyncio.run(model.generate_batch(asked))
     tokens = sum(len(one.token_ids) for group in answers for one in group)
     return round(tokens / (time.perf_counter() - started), 1)
+
+
+def served(name: str) -> dict[str, Any]:
+    """What a vLLM of our own does: seconds to start and to end, answers a second, and the GPU's memory around it."""
+    folder = str(nano.folder()) if name == "nano" else name.removeprefix("hf:")
+    try:
+        return {"measured": True, **asyncio.run(serve(Vllm.open(folder)))}
+    except HomeschoolError as error:  # no vLLM here, or one that cannot serve this model
+        return {"measured": False, "why": str(error)}
+
+
+async def serve(model: Vllm) -> dict[str, Any]:
+    """Start the server, ask it, end it. Memory is what all processes on the GPU hold together, in MB."""
+    torch.cuda.empty_cache()
+    moments, memory = [time.perf_counter()], [held_mb()]
+    async with model:
+        moments.append(time.perf_counter())
+        asked = [
+            Request(f"{seed % 9 + 1}+{seed % 7 + 1}", Sampling(max_tokens=LIMIT), seed=seed) for seed in range(SERVED)
+        ]
+        answers = await asyncio.gather(*(model.generate(request) for request in asked))
+        moments.append(time.perf_counter())
+        memory.append(held_mb())
+    moments.append(time.perf_counter())
+    memory.append(held_mb())
+    to_start, asking, to_end = (later - earlier for earlier, later in itertools.pairwise(moments))
+    return {
+        "seconds_to_start": round(to_start, 1),
+        "answers": sum(len(group) for group in answers),
+        "answers_per_second": round(SERVED / asking, 1),
+        "seconds_to_end": round(to_end, 1),
+        "memory_mb": dict(zip(("before", "serving", "after"), memory, strict=True)),
+        "deaths": model.deaths,
+    }
+
+
+def held_mb() -> float:
+    free, total = torch.cuda.mem_get_info()
+    return round((total - free) / (1 << 20), 1)
 
 
 if __name__ == "__main__":

@@ -209,6 +209,8 @@ def test_improve_gains_nothing_says_so_and_is_reported_and_traced() -> None:
     assert [exam["exam"] for exam in run("trace", item["id"])["exams"]].count("base-greedy") == 1
 
 
+GENERATE = ["generate", "rejection_sampling", "--source", "problems.jsonl", "--model", MODEL]
+
 BAD: list[tuple[str, list[str], str]] = [
     ("no such file", ["verify", "nothing.jsonl", "--with", "exact"], "nothing.jsonl does not exist"),
     ("broken line", ["verify", "broken.jsonl", "--with", "exact"], "broken at line 2"),
@@ -225,7 +227,14 @@ BAD: list[tuple[str, list[str], str]] = [
     ("unknown recipe", ["generate", "rejection", "--source", "problems.jsonl", "--model", "x"], "'rejection_sampling'"),
     ("no model", ["generate", "rejection_sampling", "--source", "problems.jsonl"], "--model"),
     ("no such model", ["evaluate", "problems.jsonl", "--model", "nowhere"], "nowhere"),
-    ("endpoint", ["evaluate", "problems.jsonl", "--model", "http://localhost/v1#m"], "only local models"),
+    ("key in address", ["evaluate", "problems.jsonl", "--model", "http://me:key@localhost/v1#m"], "HOMESCHOOL_API_KEY"),
+    ("server to train", ["train", "sft", "--data", "answers.jsonl", "--model", "http://localhost/v1#m"], "no weights"),
+    ("no part", [*GENERATE, "--shard", "3/2"], "'3/2' is no part"),
+    ("no price", [*GENERATE, "--price", "cheap"], "'cheap' is no price"),
+    ("no role", [*GENERATE, "--role", "judge"], "ROLE=MODEL"),
+    ("no answers to reuse", [*GENERATE, "--reuse", "nowhere"], "nowhere holds no answers"),
+    ("no preview", [*GENERATE, "--preview", "0"], "--preview 0"),
+    ("no recipe file", ["generate", "mine.py:f", "--source", "problems.jsonl", "--model", "nano"], "no file 'mine.py'"),
     ("unknown objective", ["train", "sfd", "--data", "answers.jsonl", "--model", "nano"], "did you mean 'sft'"),
     ("unknown key", ["train", "sft", "epoch=1", "--data", "answers.jsonl", "--model", "nano"], "'train.epochs'"),
     ("wrong type", ["train", "sft", "steps=many", "--data", "answers.jsonl", "--model", "nano"], "a whole number"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from homeschool.core.errors import HomeschoolError, UsageError
+from homeschool.core.errors import HomeschoolError, UnanswerableError, UsageError
 from homeschool.core.protocols import BatchModel
 from homeschool.core.records import Completion, Message, Request, Sampling
 from homeschool.decode.sample import Sampler
@@ -198,7 +198,8 @@ def test_the_context_limits_an_answer(sampler: Sampler) -> None:
     group = answers(sampler, [Request(prompt, Sampling(max_tokens=50), n=20)])[0]
     longest = max(group, key=lambda answer: len(answer.token_ids))
     assert (longest.prompt_tokens, len(longest.token_ids), longest.finish_reason) == (93, 3, "length")
-    with pytest.raises(UsageError, match=r"prompt of 97 tokens .* context of 96"):
+    assert "prompt of 97 tokens and an answer of 1 do not fit the context of 96" in sampler.obstacle(Request("x" * 96))
+    with pytest.raises(UnanswerableError, match=r"prompt of 97 tokens .* context of 96"):
         answers(sampler, [Request("x" * 96)])
     with pytest.raises(UsageError, match="prompt of 93 tokens and an answer of 4"):
         asyncio.run(sampler.score(prompt, ["ok", "long"]))
@@ -228,7 +229,7 @@ def test_batches_keep_order_and_bounds(llama: Checkpoint) -> None:
         (Request("a", Sampling(max_tokens=0)), "max_tokens=0"),
         (Request("a", Sampling(stop=("x", ""))), "stop="),
         (Request("a", n=0), "n=0"),
-        (Request("a", schema={"type": "object"}), "schema"),
+        (Request("a", first=-1), "first=-1"),
         (Request((Message("user", "hi"),)), "no chat template"),
     ],
 )

@@ -50,7 +50,7 @@ class LiveModel:
         self.most = max(self.most, self._now)
         await asyncio.sleep(self._pause())
         self._now -= 1
-        return [reply(request, sample, card=self.card) for sample in range(request.n)]
+        return [reply(request, sample, card=self.card) for sample in request.samples]
 
     async def score(self, prompt: str, continuations: Sequence[str]) -> list[tuple[float, ...]]:
         raise NotImplementedError
@@ -72,6 +72,9 @@ class BatchedModel:
     async def score(self, prompt: str, continuations: Sequence[str]) -> list[tuple[float, ...]]:
         raise NotImplementedError
 
+    def obstacle(self, request: Request) -> str:
+        return "a prompt beyond the context" if "too long" in str(request.prompt) else ""
+
     def batches(self, requests: Sequence[Request]) -> list[list[int]]:
         self.cuts.append(len(requests))
         return [list(range(start, len(requests)))[: self.size] for start in range(0, len(requests), self.size)]
@@ -81,7 +84,7 @@ class BatchedModel:
         self.composed.append(batch)
         await asyncio.sleep(self._pause)
         return [
-            [reply(request, sample, card=self.card, batch=digest(batch)) for sample in range(request.n)]
+            [reply(request, sample, card=self.card, batch=digest(batch)) for sample in request.samples]
             for request in requests
         ]
 

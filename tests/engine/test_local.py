@@ -237,8 +237,10 @@ def test_a_recipe_that_raises_costs_its_row_and_is_on_record(make: type[BatchedM
     failed = [outcome for outcome in outcomes if outcome.dropped]
     assert [outcome.row["level"] for outcome in failed] == [1, 1, 1]
     for outcome in failed:
-        assert outcome.dropped == (Dropped(outcome.row, "raised ValueError: level 1 is beyond me", "recipe"),)
-        assert "in raising" in outcome.traceback
+        [dropped] = outcome.dropped
+        assert (dropped.row, dropped.rule) == (outcome.row, "recipe")
+        assert dropped.reason == "raised ValueError: level 1 is beyond me"
+        assert "in raising" in outcome.dropped[0].detail
     assert sum(len(outcome.children) for outcome in outcomes) == 6
 
 

@@ -1,132 +1,325 @@
-"""Make rows: run a recipe over the rows of a file or a task, keep what it makes, record what it drops and why.
+"""Make rows: run a recipe over a source, keep what it makes, record what it drops and why.
 
 `homeschool generate RECIPE key=value ... --source S --model M --with V`. Kept rows are in `OUT/rows/*.parquet`, dropped
-ones, each with its rule and reason, in `OUT/dropped/*.parquet`. Answers are stored before the recipe sees them, so the
-same command typed again asks only for what is missing.
+ones, each with its rule and reason, in `OUT/dropped/*.parquet`; `data.jsonl` is the same in TRL's format, beside a
+card and a report. Answers are stored before the recipe sees them, so the same command typed again asks only for what is
+missing.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import shutil
+import sys
+import tempfile
 import time
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from homeschool.cli.inputs import add_run, folder_of, options, rows_digest, rows_in
+from homeschool.cli.inputs import add_run, folder_of, options, rows_digest
+from homeschool.cli.job import Job, prices_of, roles_of, with_names
+from homeschool.core.errors import StoppedError, UsageError
 
 if TYPE_CHECKING:
-    from homeschool.core.protocols import Recipe, Verifier
-    from homeschool.core.records import Dropped, Row
-    from homeschool.engine.ask import Tally
-    from homeschool.engine.local import World
-    from homeschool.engine.progress import Progress
+    from homeschool.engine.board import Board
+    from homeschool.engine.generate import Funnel
+    from homeschool.engine.local import Outcome
     from homeschool.engine.run import Run
+    from homeschool.engine.sources.source import Source
 
-SHARD = 1024
-"""Source rows behind one output file. The engine's window too, so that a file's batches are its own."""
+STDIN = "source.jsonl"
+"""Where a run keeps the rows that came through a pipe."""
+TASK_ROWS = 256
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipe", help="`homeschool list recipes` names them")
+    parser.add_argument("recipe", help="`homeschool list recipes` names them; mine.py:recipe is your own")
     parser.add_argument("options", nargs="*", metavar="key=value", help="the recipe's own, as samples=4")
-    parser.add_argument("--source", required=True, help="JSONL or Parquet, a run's folder, or a task's name")
-    parser.add_argument("--rows", type=int, help="only this many source rows (default: all, of a task 256)")
-    parser.add_argument("--model", required=True, help="nano, a folder, or hf:ORG/NAME")
+    parser.add_argument(
+        "--source", required=True, help="a file or folder of rows, text or code, py:PACKAGE, - or a task"
+    )
+    parser.add_argument("--rows", type=int, help=f"only this many source rows (default: all, of a task {TASK_ROWS})")
+    parser.add_argument("--model", help="nano, a folder, hf:ORG/NAME, vllm:NAME or http://HOST/v1#NAME")
+    parser.add_argument(
+        "--role", action="append", default=[], metavar="ROLE=MODEL", help="another model, as judge=nano"
+    )
     parser.add_argument("--with", dest="verifier", help="a verifier's name, or checks.py:judge (default: the task's)")
+    parser.add_argument("--preview", type=int, metavar="K", help="make K rows, show them and what all would cost; stop")
+    parser.add_argument("--price", action="append", default=[], metavar="[ROLE=]IN,OUT", help="$ per million tokens")
+    parser.add_argument(
+        "--concurrency", type=int, default=256, help="most requests at once with one model (default 256)"
+    )
+    parser.add_argument("--reuse", action="append", default=[], type=Path, metavar="RUN", help="take its answers too")
+    parser.add_argument("--shard", metavar="I/N", help="do only the Ith of N parts, beside other processes")
+    parser.add_argument("--engine", choices=["local", "ray"], default="local", help="where the work happens")
+    parser.add_argument("--drop-unanswered", action="store_true", help="drop rows without an answer, and be done")
     add_run(parser, name="generate-RECIPE-SOURCE-MODEL-SEED")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     started = time.monotonic()
-    from homeschool.core.discover import load
-    from homeschool.decode.open import open_model
-    from homeschool.engine.ask import Tally
-    from homeschool.engine.local import World
+    from homeschool.engine.board import Board
     from homeschool.engine.progress import Progress
-    from homeschool.engine.run import Run
+    from homeschool.engine.run import Part, Run, probed
 
-    factory = load("homeschool.recipes", args.recipe, "recipe", kind="recipe")
-    rows, verifier, template = _source(args)
-    model = open_model(args.model)
-    # A recipe that can speak either way asks a model as `improve` would ask it.
-    defaults = {"chat": "chat" in model.card.capabilities, "template": template}
-    chosen = options(factory, args.options, defaults)
-    settings = {
-        "recipe": args.recipe,
-        "options": chosen,
+    _check(args)
+    roles, prices = roles_of(args.model, args.role), prices_of(args.price)
+    out = folder_of(args, "generate", args.recipe, args.source, next(iter(roles.values())))
+    job = Job(
+        args.recipe,
+        with_names(roles),
+        seed=args.seed,
+        concurrency=args.concurrency,
+        logs=out / "logs",
+        known=probed(out),
+    )
+    _ = job.named, job.models  # a wrong name is said before any work
+    with tempfile.TemporaryDirectory() as aside:
+        source, job, template = _source(args, job, out, spool=Path(aside) / STDIN)
+        job = _with(job, args, template)
+        with Run.open(
+            out, kind="generate", settings=_settings(args, job, source), part=Part.parse(args.shard or "1/1")
+        ) as opened:
+            if args.source == "-" and not (out / STDIN).exists():
+                shutil.move(Path(aside) / STDIN, out / STDIN)
+            opened.open_answers(reuse=args.reuse)
+            total = min(source.total, args.rows or source.total) if source.total is not None else args.rows
+            board = Board(Progress(), "generate", total=args.preview or total, prices=prices)
+            if args.preview:
+                return asyncio.run(_preview(args, job, source, opened, board, total=total))
+            funnel = asyncio.run(_generate(args, job, source, opened, board))
+            return _result(args, job, source, opened, board, funnel) | {"seconds": round(time.monotonic() - started, 3)}
+
+
+async def _generate(args: argparse.Namespace, job: Job, source: Source, run: Run, board: Board) -> Funnel:
+    from homeschool.engine.generate import SHARD, generate
+
+    recipe = job.made()
+    with board:
+        async with _ready(job, run, board):
+            if args.engine == "ray":
+                from homeschool.engine.ray import generate_on_ray
+
+                return await generate_on_ray(job, source, run=run, board=board, limit=args.rows)
+            world = job.world(run.answers, window=SHARD)
+            return await generate(recipe, source, world=world, run=run, board=board, limit=args.rows)
+
+
+async def _preview(
+    args: argparse.Namespace, job: Job, source: Source, run: Run, board: Board, *, total: int | None
+) -> dict[str, Any]:
+    from homeschool.engine.generate import SHARD, preview
+
+    rows = list(islice(source.rows(), args.preview))
+    began = time.monotonic()
+    with board:
+        async with _ready(job, run, board):
+            world = job.world(run.answers, window=SHARD)
+            outcomes = await preview(job.made(), rows, world=world, board=board)
+    seconds = time.monotonic() - began
+    return {
+        "run": str(run.folder),
+        "preview": _shown(outcomes),
+        "estimate": _estimate(args, outcomes, board, total, seconds),
+    }
+
+
+@asynccontextmanager
+async def _ready(job: Job, run: Run, board: Board) -> AsyncIterator[None]:
+    """Models open, what a server can do found out once, and the board told while a model keeps us waiting."""
+    from contextlib import AsyncExitStack
+
+    from homeschool.core.protocols import Waiting
+
+    async def watch() -> None:
+        while True:
+            for model in job.models.values():
+                if isinstance(model, Waiting):
+                    board.state(model.state(), of=model.card.name)
+            board.refresh()
+            await asyncio.sleep(0.5)
+
+    async with AsyncExitStack() as stack:
+        watching = asyncio.create_task(watch())
+        stack.callback(watching.cancel)
+        for role, model in job.models.items():
+            if not isinstance(model, AbstractAsyncContextManager):
+                continue
+            await stack.enter_async_context(model)
+            run.probed(f"server.{role}", lambda model=model: getattr(model, "known", None))
+        yield
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse, before anything is opened, what cannot be."""
+    for name, least in (("rows", 1), ("preview", 1), ("concurrency", 1)):
+        value = getattr(args, name)
+        if value is not None and value < least:
+            raise UsageError(f"--{name} {value} is too few", hint=f"give at least {least}")
+    if args.engine == "ray":
+        if args.shard:
+            raise UsageError("--engine ray splits the work by itself", hint="leave --shard away")
+        if args.preview:
+            raise UsageError("a preview runs here", hint="leave --engine ray away for it")
+    for folder in args.reuse:
+        if not list(folder.glob("answers*.db")):
+            raise UsageError(f"{folder} holds no answers", hint="name the folder of a run: --reuse runs/NAME")
+
+
+def _source(args: argparse.Namespace, job: Job, out: Path, *, spool: Path) -> tuple[Source, Job, str]:
+    """The source, the job with its verifier, and how a prompt is put to a model without a chat template."""
+    from dataclasses import replace
+
+    from homeschool.engine.sources.open import open_source
+    from homeschool.engine.sources.source import Source
+    from homeschool.tasks.load import load_task
+
+    name: str = args.source
+    if name.isidentifier() and not Path(name).exists():
+        task = load_task(name, seed=args.seed)
+        drawn = task.draw(None, args.rows or TASK_ROWS, args.seed)
+        source = Source(name, rows_digest(drawn), len(drawn), lambda: iter(drawn))
+        return source, replace(job, verifier=args.verifier or f"task:{name}"), task.template
+    kept = out / STDIN
+    if name == "-" and sys.stdin.isatty() and kept.exists():
+        name = str(kept)
+    return open_source(name, spool=spool), replace(job, verifier=args.verifier), "{prompt}"
+
+
+def _with(job: Job, args: argparse.Namespace, template: str) -> Job:
+    """The job with the recipe's options. A recipe that can speak either way asks a model as `improve` would ask it."""
+    from dataclasses import replace
+
+    from homeschool.decode.open import REMOTE
+
+    name = job.roles.get("generator", "")
+    # A server is asked in messages unless one says `chat=false`: what it can do is not known before the run is open.
+    chat = name.startswith(REMOTE) or (bool(name) and "chat" in job.models["generator"].card.capabilities)
+    chosen = options(job.named.factory, args.options, {"chat": chat, "template": template})
+    return replace(job, options=chosen, drop_unanswered=args.drop_unanswered)
+
+
+def _settings(args: argparse.Namespace, job: Job, source: Source) -> dict[str, Any]:
+    """What makes two commands the same run: not how fast, where, or in how many parts."""
+    return {
+        "recipe": job.recipe,
+        "recipe_digest": job.named.digest,
+        "options": job.options,
         "source": args.source,
-        "rows": rows_digest(rows),
-        "model": {"name": args.model, "fingerprint": model.card.fingerprint},
-        "with": verifier.name if verifier else None,
+        "rows": source.digest,
+        "limit": args.rows,
+        "roles": {
+            role: {"name": job.roles[role], "fingerprint": model.card.fingerprint} for role, model in job.models.items()
+        },
+        "with": job.judge.name if job.judge else None,
         "seed": args.seed,
     }
-    tally, out = Tally(), folder_of(args, "generate", args.recipe, args.source, args.model)
-    with Run.open(out, kind="generate", settings=settings) as opened:
-        world = World({"generator": model}, opened.answers, verifier, seed=args.seed, window=SHARD)
-        kept, dropped = asyncio.run(
-            make(factory(**chosen), rows, world=world, run=opened, tally=tally, progress=Progress())
+
+
+def _result(
+    args: argparse.Namespace, job: Job, source: Source, run: Run, board: Board, funnel: Funnel
+) -> dict[str, Any]:
+    """The papers of the run, and what the command says."""
+    from homeschool.engine.papers import write_papers
+    from homeschool.improve.report.generation import write_generation_report
+
+    named = job.named
+    told = {"name": named.name, "digest": named.digest, "summary": named.summary, "paper": named.paper}
+    prices = prices_of(args.price)
+    whole = write_papers(run, source, recipe=told, models=job.models, prices=prices, part=funnel)
+    if whole is not None:
+        write_generation_report(run.folder)
+    if funnel.unfinished:
+        why = ", ".join(f"{count} {reason}" for reason, count in funnel.unfinished.most_common(3))
+        raise StoppedError(
+            f"{funnel.unfinished.total()} rows got no answer ({why}); all others are done",
+            hint="the same command asks for them again; --drop-unanswered drops them and is done",
         )
-        answers = len(opened.answers)
+    calls = sum(usage.calls for usage in funnel.calls.values())
+    fresh = sum(tally.calls for tally in board.spent.values())
     return {
-        "run": str(out),
-        "rows": kept,
-        "dropped": dict(sorted(dropped.items())),
-        "calls": tally.calls,
-        "calls_cached": answers - tally.calls,
-        "calls_per_row": round(answers / kept, 3) if kept else None,
-        "seconds": round(time.monotonic() - started, 3),
+        "run": str(run.folder),
+        "rows_in": funnel.rows_in,
+        "rows": funnel.rows,
+        "dropped": dict(sorted(funnel.reasons.items())),
+        "calls": fresh,
+        "calls_cached": max(0, calls - fresh),
+        "calls_per_row": round(calls / funnel.rows, 3) if funnel.rows else None,
+        "unfinished": 0,
     }
 
 
-async def make(
-    recipe: Recipe, rows: Sequence[Row], *, world: World, run: Run, tally: Tally, progress: Progress
-) -> tuple[int, Counter[str]]:
-    """Run `recipe` over `rows`, each shard written when it is whole; how many rows were kept, and drops by reason."""
-    from homeschool.engine.local import run_recipe
-    from homeschool.engine.rows import read_rows, write_rows
-
-    kept, dropped = 0, Counter[str]()
-    with progress.stage("generate", total=len(rows)) as stage:
-        for number, start in enumerate(range(0, len(rows), SHARD)):
-            made = run.path("rows", f"{number:05}.parquet")
-            lost = run.path("dropped", f"{number:05}.parquet")
-            if made.exists():  # written last, so the shard is whole
-                stage.advance(min(SHARD, len(rows) - start))
-            else:
-                some = rows[start : start + SHARD]
-                outcomes = await run_recipe(recipe, some, world=world, tally=tally, stage=stage)
-                write_rows(lost, [refused(drop) for outcome in outcomes for drop in outcome.dropped])
-                write_rows(made, [row for outcome in outcomes for row in outcome.children])
-            kept += len(read_rows(made))
-            dropped.update(row["reason"] for row in read_rows(lost))
-    return kept, dropped
+def _shown(outcomes: list[Outcome]) -> list[dict[str, Any]]:
+    """What became of each row of a preview."""
+    return [
+        {
+            "source": dict(outcome.row.columns),
+            "rows": [dict(child.columns) for child in outcome.children],
+            "dropped": [f"{drop.rule}: {drop.reason}" for drop in outcome.dropped],
+            "unfinished": outcome.unfinished,
+        }
+        for outcome in outcomes
+    ]
 
 
-def refused(drop: Dropped) -> Row:
-    """A dropped row as it is written: with the rule and the reason as columns."""
-    return replace(drop.row, columns={**drop.row.columns, "rule": drop.rule, "reason": drop.reason})
+def _estimate(
+    args: argparse.Namespace, outcomes: list[Outcome], board: Board, total: int | None, seconds: float
+) -> dict[str, Any]:
+    """What the whole run would take if all rows were like these: rows, calls, tokens, dollars and seconds."""
+    from homeschool.engine.ask import Tally
+    from homeschool.engine.board import cost
+
+    done = sum(len(outcome.rows) for outcome in outcomes)
+    share = total / done if total and done else None
+    if share is None:
+        return {"source_rows": None}
+    spent: dict[str, Tally] = {}
+    for outcome in outcomes:
+        for role, usage in outcome.usage.items():
+            tally = spent.setdefault(role, Tally())
+            tally.calls += usage.calls
+            tally.prompt_tokens += usage.prompt_tokens
+            tally.completion_tokens += usage.completion_tokens
+    dollars = cost(spent, prices_of(args.price))
+    # Rows of the preview ran side by side; of a long run, `concurrency` do. Cached answers make it too low.
+    at_once = min(args.concurrency, total or 1) / min(args.concurrency, done)
+    return {
+        "source_rows": total,
+        "rows": round(share * sum(len(outcome.children) for outcome in outcomes)),
+        "calls": round(share * sum(tally.calls for tally in spent.values())),
+        "prompt_tokens": round(share * sum(tally.prompt_tokens for tally in spent.values())),
+        "completion_tokens": round(share * sum(tally.completion_tokens for tally in spent.values())),
+        "cost_usd": None if dollars is None else round(share * dollars, 4),
+        "seconds": None if sum(t.cached for t in board.spent.values()) else round(share * seconds / at_once, 1),
+    }
 
 
 def say(result: dict[str, Any]) -> str:
+    if "preview" in result:
+        return _say_preview(result)
     lost = [f"  {count} dropped: {reason}" for reason, count in result["dropped"].items()]
     paid = f"{result['calls']} answers asked for, {result['calls_cached']} from the store"
     return "\n".join([f"{result['rows']} rows in {result['run']}/rows ({result['seconds']:.1f} s)", *lost, paid])
 
 
-def _source(args: argparse.Namespace) -> tuple[list[Row], Verifier | None, str]:
-    """Source rows, the verifier, and how a prompt is put to a model without a chat template."""
-    from homeschool.verify.load import load_verifier
+def _say_preview(result: dict[str, Any]) -> str:
+    lines: list[str] = []
+    for number, each in enumerate(result["preview"], start=1):
+        lines += [f"row {number}", *_columns(each["source"])]
+        for row in each["rows"]:
+            lines += ["  made", *_columns({k: v for k, v in row.items() if each["source"].get(k) != v})]
+        lines += [f"  dropped: {reason}" for reason in each["dropped"]]
+        lines += [f"  no answer: {each['unfinished']}"] if each["unfinished"] else []
+    known = {name.replace("_", " "): value for name, value in result["estimate"].items() if value is not None}
+    lines.append("all rows, if they are like these: " + ", ".join(f"{value:,} {name}" for name, value in known.items()))
+    return "\n".join([*lines, "the same command without --preview makes them; these answers are not asked for again"])
 
-    verifier = load_verifier(args.verifier) if args.verifier else None
-    if Path(args.source).exists() or "." in args.source:
-        return rows_in(Path(args.source))[: args.rows], verifier, "{prompt}"
 
-    from homeschool.tasks.load import load_task
-
-    task = load_task(args.source, seed=args.seed)
-    drawn = task.draw(None, args.rows or 256, args.seed)
-    return drawn, verifier or task.verifier, task.template
+def _columns(columns: dict[str, Any]) -> list[str]:
+    """Each on one line, cut to fit."""
+    shown = {name: " ".join(str(value).split()) for name, value in columns.items()}
+    return [f"    {name}: {text if len(text) <= 200 else text[:200] + '...'}" for name, text in shown.items()]

@@ -28,7 +28,7 @@ from typing import Any, NoReturn
 
 from homeschool.core.errors import HomeschoolError, RefusedError, UsageError, nearest, unknown
 
-NOT_VERBS = ("__init__", "inputs", "main", "settings")
+NOT_VERBS = ("__init__", "inputs", "job", "main", "settings")
 
 
 def main() -> None:

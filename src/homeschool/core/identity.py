@@ -21,7 +21,12 @@ def canonical(value: Any) -> str:
 
 def digest(*parts: Any) -> str:
     """24 hex digits (96 bits) that name `parts`."""
-    return hashlib.sha256(canonical(parts).encode("utf-8", "surrogatepass")).hexdigest()[:24]
+    return name_of(canonical(parts))
+
+
+def name_of(text: str) -> str:
+    """24 hex digits that name a text."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 def seed_of(*parts: Any) -> int:

@@ -63,6 +63,15 @@ class BatchModel(Model, Protocol):
         ...
 
 
+@runtime_checkable
+class Waiting(Protocol):
+    """A model that may keep a run waiting, and says so."""
+
+    def state(self) -> str:
+        """What it waits for, as `http://... has not answered for 42 s`; empty if it does not wait."""
+        ...
+
+
 class Context(Protocol):
     """What a recipe or verifier may use of the world. Everything it does through here is recorded and replayed."""
 

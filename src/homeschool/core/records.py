@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from homeschool.core.identity import digest
+from homeschool.core.identity import canonical, digest, name_of
 from homeschool.core.verdict import Verdict, verdict_from_dict
 
 PROVENANCE = "_provenance"
@@ -144,7 +144,11 @@ class Dropped:
 
     row: Row
     reason: str
+    """One short phrase that can be counted."""
     rule: str
+    """Which recipe, curator or part of the engine says so."""
+    detail: str = ""
+    """What it saw, for a person: a traceback, the server's words, the answer that could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,15 +244,19 @@ class Request:
         extra = {"schema": self.schema, "tools": self.tools, "logprobs": self.logprobs}
         return rendered | {name: value for name, value in extra.items() if value}
 
-    def question(self, card: ModelCard) -> str:
-        """The name of the question as put to the model with `card`: the whole rendered request but `max_tokens`."""
-        return digest("question", card.fingerprint, card.template, self.rendered())
+    def question(self, card: ModelCard, *, text: str = "") -> str:
+        """The name of the question as put to the model with `card`: the whole rendered request but `max_tokens`.
+
+        `text` is `canonical(self.rendered())`, for a caller that has it already.
+        """
+        text = text or canonical(self.rendered())
+        return name_of(f"question\0{card.fingerprint}\0{card.template}\0{text}")
 
     def key(self, sample: int, *, card: ModelCard, question: str = "") -> str:
         """The name of answer `sample` (an absolute index); `question` saves computing it again for every sample."""
         # A greedy answer depends on neither seed nor sample index: every copy is one answer.
-        drawn = [self.seed, sample] if self.sampling.temperature > 0 else []
-        return digest("answer", question or self.question(card), drawn)
+        drawn = f"{self.seed}\0{sample}" if self.sampling.temperature > 0 else ""
+        return name_of(f"answer\0{question or self.question(card)}\0{drawn}")
 
 
 @dataclass(frozen=True, slots=True)

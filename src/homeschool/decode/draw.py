@@ -1,7 +1,8 @@
 """Drawing one token for each row from its logits, each row with its own temperature, top-k and top-p.
 
 By inversion: the cumulative distribution, in float64, is searched for one uniform number per row. Filters come in
-the usual order: temperature, then the k likeliest tokens, then the fewest that hold `top_p` of what is left.
+the usual order: temperature, then the k likeliest tokens, then the fewest that hold `top_p` of what is left. Rows that
+are held to a schema draw, filters included, among the tokens that it allows.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from homeschool.core.records import Sampling
 from homeschool.decode import noise
+from homeschool.decode.closing import Holding
 
 
 class Drawn(Protocol):
@@ -51,17 +53,25 @@ class Draw:
             filtered=any(s.top_k or s.top_p < 1 for s in sampling),
         )
 
-    def next(self, logits: torch.Tensor, *, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Token ids [R] and their log-probabilities [R] at temperature 1, from logits [R, V]; `step` counts draws."""
+    def next(
+        self, logits: torch.Tensor, *, step: int, holding: Holding | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token ids [R] and their log-probabilities [R] at temperature 1, from logits [R, V]; `step` counts draws.
+
+        Log-probabilities are the model's own, whatever rows `holding` holds to a schema.
+        """
         logits = logits.double()
-        tokens = logits.argmax(-1)
+        allowed = holding.masked(logits) if holding else logits
+        tokens = allowed.argmax(-1)
         if len(self.random):
-            scaled = logits if len(self.random) == len(logits) else logits[self.random]
+            scaled = allowed if len(self.random) == len(allowed) else allowed[self.random]
             chances = torch.softmax(scaled / self.temperature, -1)
             if self.filtered:
                 chances = keep_likely(chances, top_k=self.top_k, top_p=self.top_p)
             uniform = torch.from_numpy(noise.uniforms(self.streams, step)).to(logits.device)
             tokens[self.random] = invert(chances, uniform)
+        if holding:
+            tokens = holding.settle(tokens)
         logprobs = logits.gather(-1, tokens.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(-1)
         return tokens, logprobs
 

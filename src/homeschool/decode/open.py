@@ -1,32 +1,58 @@
 """Opening a model by name, in one place: a checkpoint on this machine becomes a model through a strategy.
 
-Every layer above gets its models as arguments. Refused: endpoints and vLLM, which this version does not have.
+An endpoint already is a model, and so is a vLLM server of our own. Every layer above gets its models as arguments.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from homeschool.core.discover import implementations, load
 from homeschool.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from homeschool.core.protocols import BatchModel
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from homeschool.core.protocols import Model
     from homeschool.models.local import Checkpoint
 
 
-def open_model(name: str, *, strategy: str = "sample", device: str = "auto") -> BatchModel:
-    """The model `name` (see `open_checkpoint`), decoded by the file of that name in this folder."""
+REMOTE = ("http://", "https://", "vllm:")
+
+
+def open_model(
+    name: str,
+    *,
+    strategy: str = "sample",
+    device: str = "auto",
+    concurrency: int = 256,
+    log: Path | None = None,
+    known: Mapping[str, Any] | None = None,
+) -> Model:
+    """The model `name`: an endpoint (`http://HOST/v1#MODEL`), `vllm:NAME_OR_FOLDER`, or as `open_checkpoint` has it.
+
+    A checkpoint is decoded by the `strategy` of that name in this folder. `concurrency` bounds the requests that an
+    endpoint gets at once, `known` is what was found out about it before; `log` is the file for the words of a vLLM
+    server. Raises UsageError.
+    """
+    if name.startswith("vllm:"):
+        from homeschool.models.vllm import Vllm
+
+        return Vllm.open(name, limit=concurrency, log=log, known=known)
+    if name.startswith(REMOTE):
+        from homeschool.models.endpoint import Endpoint
+
+        return Endpoint.open(name, limit=concurrency, known=known)
     decoder = load("homeschool.decode", strategy, "strategy", kind="strategy")
     return decoder(open_checkpoint(name, device=device))
 
 
 def open_checkpoint(name: str, *, device: str = "auto") -> Checkpoint:
     """The checkpoint `name`: `nano` (shipped), a folder, or `hf:ORG/NAME`. Raises UsageError."""
-    if name.startswith(("http://", "https://", "vllm:")):
+    if name.startswith(REMOTE):
         raise UsageError(
-            f"cannot open {name!r}: only local models are supported in this version",
-            hint="give 'nano', a folder, or hf:ORG/NAME",
+            f"{name!r} has no weights that could be read here", hint="give 'nano', a folder, or hf:ORG/NAME"
         )
     from homeschool.models.local import Checkpoint
 

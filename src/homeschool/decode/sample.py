@@ -5,22 +5,34 @@ drawn once. Then all rows advance together, one token a step, and a row that end
 draw takes one uniform number of its own (see `noise`), so an answer does not depend on what else is in the batch
 beyond rounding in the forward pass.
 
-It refuses schemas and tools (an answer is free text), and prompts that fill the context.
+An answer to a request with a schema is JSON of that schema, always: it draws among the tokens that the schema allows,
+its brackets are closed before its tokens run out (see `closing`), and it ends, by `stop`, when it is whole; stop
+strings have no part in it. Which free answers share the batch changes nothing for either.
+
+It refuses tools, prompts that are empty or fill the context, and schemas that cannot be held or need more tokens than
+there are: `obstacle` says so beforehand, and drawing raises UnanswerableError.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import torch
 
-from homeschool.core.errors import HomeschoolError, UsageError
-from homeschool.core.records import Completion, ModelCard, Request, Sampling
+from homeschool.core.errors import HomeschoolError, UnanswerableError, UsageError, need
+from homeschool.core.records import Completion, Message, ModelCard, Request, Sampling
+from homeschool.decode.closing import Form, Holding
 from homeschool.decode.draw import Draw
 from homeschool.models.cache import RaggedCache
 from homeschool.models.local import Checkpoint
+
+if TYPE_CHECKING:
+    from homeschool.decode.grammar import Grammar, Vocabulary
 
 HEADROOM = 32
 """Answer tokens for which the cache has room at first."""
@@ -31,6 +43,12 @@ PADDING = 8
 PREFILL_TOKENS = 1 << 13
 LOGITS = 1 << 25
 """Most tokens of a forward pass over prompts, and most numbers among its logits."""
+
+REMEMBERED = 1 << 11
+"""Prompts whose tokens are kept: `obstacle`, `batches` and `generate_batch` ask for them in turn."""
+
+GRAMMARS = 256
+"""Schemas that are kept compiled."""
 
 
 @dataclass(slots=True)
@@ -43,6 +61,8 @@ class _Row:
     sample: int
     limit: int
     """Tokens it may have at most."""
+    form: Form | None = None
+    """What holds it to a schema."""
     answers: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     tokens: list[int] = field(default_factory=list[int])
     logprobs: list[float] = field(default_factory=list[float])
@@ -59,17 +79,29 @@ class Sampler:
         self.checkpoint = checkpoint
         self.rows = rows
         self.tokens = tokens
+        self._encode = lru_cache(maxsize=REMEMBERED)(self._tokens_of)
+        self._grammars = lru_cache(maxsize=GRAMMARS)(self._compile)
+        self._vocabulary_bytes: Vocabulary | None = None
 
     @property
     def card(self) -> ModelCard:
-        return self.checkpoint.card
+        card = self.checkpoint.card
+        return replace(card, capabilities=card.capabilities | {"schema"})
+
+    def obstacle(self, request: Request) -> str:
+        """Why `request` can never be answered; empty if it can. Raises UsageError for what nobody could sample."""
+        try:
+            self._admit(request)
+        except UnanswerableError as error:
+            return error.message
+        return ""
 
     def batches(self, requests: Sequence[Request]) -> list[list[int]]:
         """Runs of the list, in order, each within the bounds; a request that exceeds them is alone in its batch."""
         batches: list[list[int]] = []
         rows = tokens = 0
         for index, request in enumerate(requests):
-            length = len(self.checkpoint.encode(request.prompt)) + request.sampling.max_tokens
+            length = len(self._encode(_plain(request.prompt))) + request.sampling.max_tokens
             rows, tokens = rows + request.n, tokens + request.n * length
             if not batches or rows > self.rows or tokens > self.tokens:
                 batches.append([])
@@ -78,7 +110,7 @@ class Sampler:
         return batches
 
     async def generate(self, request: Request) -> list[Completion]:
-        """`request.n` answers, in sample order."""
+        """The answers `request.samples`, in that order."""
         return (await self.generate_batch([request]))[0]
 
     async def generate_batch(self, requests: Sequence[Request]) -> list[list[Completion]]:
@@ -90,7 +122,7 @@ class Sampler:
         card = self.card
         found = {place: row for row in rows for place in row.answers}
         return [
-            [self._completion(found[index, sample], request, sample, card) for sample in range(request.n)]
+            [self._completion(found[index, sample], request, sample, card) for sample in request.samples]
             for index, request in enumerate(requests)
         ]
 
@@ -101,7 +133,8 @@ class Sampler:
         """
         before = self.checkpoint.encode(prompt)
         after = [self.checkpoint.encode_more(text) for text in continuations]
-        self._check_length(len(before), longest=max(map(len, after), default=0))
+        if wrong := self._too_long(len(before), longest=max(map(len, after), default=0)):
+            raise UsageError(wrong, hint=_SHORTEN)
         scores: list[tuple[float, ...]] = []
         with self.checkpoint.answering():
             cache, first = self._prefill([tuple(before)])
@@ -113,19 +146,51 @@ class Sampler:
         """The answers to draw, those of equal prompts side by side and short prompts first."""
         rows: dict[tuple[object, ...], _Row] = {}
         for index, request in enumerate(requests):
-            _check(request)
-            prompt = tuple(self.checkpoint.encode(request.prompt))
-            self._check_length(len(prompt), longest=1)
-            limit = request.sampling.max_tokens
-            if self.checkpoint.context:
-                limit = min(limit, self.checkpoint.context - len(prompt))
+            prompt, limit, grammar = self._admit(request)
             greedy = request.sampling.temperature == 0
-            for sample in range(request.n):
+            for sample in request.samples:
                 # Greedy answers to one prompt are one answer, whatever the seed and the sample.
                 drawn = (0, 0) if greedy else (request.seed, sample)
-                row = _Row(prompt, request.sampling, *drawn, limit)
-                rows.setdefault((prompt, request.sampling, drawn), row).answers.append((index, sample))
+                name = (prompt, request.sampling, drawn, grammar)
+                if name not in rows:
+                    rows[name] = _Row(prompt, request.sampling, *drawn, limit, grammar.form() if grammar else None)
+                rows[name].answers.append((index, sample))
         return sorted(rows.values(), key=lambda row: (len(row.prompt), row.prompt))
+
+    def _admit(self, request: Request) -> tuple[tuple[int, ...], int, Grammar | None]:
+        """The prompt's tokens, how many an answer may have, and what holds it. Raises UnanswerableError, UsageError."""
+        _check(request)
+        prompt, limit = self._encode(_plain(request.prompt)), request.sampling.max_tokens
+        if wrong := self._too_long(len(prompt), longest=1):
+            raise UnanswerableError(wrong, hint=_SHORTEN)
+        context = self.checkpoint.context
+        room = min(limit, context - len(prompt)) if context else limit
+        if request.schema is None:
+            return prompt, room, None
+        # Compact, but not sorted: the order of properties is the order in which they are written.
+        grammar = self._grammars(json.dumps(request.schema, default=dict))
+        if isinstance(grammar, str):
+            raise UnanswerableError(grammar, hint="simplify the schema, and check the rest of the answer afterwards")
+        if grammar.shortest > room:
+            has = f"max_tokens is {limit}" if limit == room else f"the prompt leaves {room} of the context"
+            raise UnanswerableError(
+                f"the schema needs at least {grammar.shortest} tokens and {has}", hint="allow more, or ask for less"
+            )
+        return prompt, room, grammar
+
+    def _compile(self, schema: str) -> Grammar | str:
+        """The grammar of a schema, or why there is none; either way found out once."""
+        need("llguidance", extra="local", for_="an answer held to a schema")
+        from homeschool.decode.grammar import Grammar, Vocabulary
+
+        try:
+            self._vocabulary_bytes = self._vocabulary_bytes or Vocabulary(self.checkpoint)
+            return Grammar(json.loads(schema), self._vocabulary_bytes)
+        except UnanswerableError as error:
+            return error.message
+
+    def _tokens_of(self, prompt: str | tuple[Message, ...]) -> tuple[int, ...]:
+        return tuple(self.checkpoint.encode(prompt))
 
     def _answer(self, rows: list[_Row]) -> None:
         """Draw rows to their ends. `rows` come sorted by prompt."""
@@ -137,9 +202,10 @@ class Sampler:
             cache.expand(index)
         logits = logits[index]
         positions = self._tensor([len(row.prompt) for row in rows]).unsqueeze(1)
-        draw, step = Draw.of(rows, self.checkpoint.device), 0
+        device, step = self.checkpoint.device, 0
+        draw, holding = Draw.of(rows, device), Holding.of(rows, device)
         while True:
-            tokens, logprobs = draw.next(logits, step=step)
+            tokens, logprobs = draw.next(logits, step=step, holding=holding)
             order = self._record(rows, tokens.tolist(), logprobs.tolist())
             if not order:
                 return
@@ -147,7 +213,8 @@ class Sampler:
                 kept = self._tensor(order)
                 cache.keep(kept)
                 rows = [rows[place] for place in order]
-                tokens, positions, draw = tokens[kept], positions[kept], Draw.of(rows, self.checkpoint.device)
+                tokens, positions = tokens[kept], positions[kept]
+                draw, holding = Draw.of(rows, device), Holding.of(rows, device)
             logits = self.checkpoint.forward(tokens.unsqueeze(1), positions=positions, cache=cache)[:, -1]
             positions, step = positions + 1, step + 1
 
@@ -174,6 +241,9 @@ class Sampler:
         """Why the row ends with its latest token; empty if it does not."""
         if row.tokens[-1] in self.checkpoint.end_ids:
             return "stop"
+        full = len(row.tokens) >= row.limit
+        if row.form:
+            return "stop" if row.form.over or (full and row.form.complete) else "length" if full else ""
         if row.sampling.stop:
             # A stop string of B bytes lies within the last B tokens; only then is the whole answer looked at.
             window = max(len(stop.encode()) for stop in row.sampling.stop) + 4
@@ -182,7 +252,7 @@ class Sampler:
                 text = self.checkpoint.decode(row.tokens)
                 if any(stop in text for stop in row.sampling.stop):
                     return "stop"
-        return "length" if len(row.tokens) >= row.limit else ""
+        return "length" if full else ""
 
     def _prefill(self, prompts: list[tuple[int, ...]]) -> tuple[RaggedCache, torch.Tensor]:
         """A cache with one row per prompt (sorted by length), and the logits [U, V] that follow each prompt."""
@@ -221,7 +291,7 @@ class Sampler:
     def _completion(self, row: _Row, request: Request, sample: int, card: ModelCard) -> Completion:
         tokens = row.tokens
         text = self.checkpoint.decode(tokens[:-1] if tokens[-1] in self.checkpoint.end_ids else tokens)
-        for stop in request.sampling.stop:
+        for stop in () if row.form else request.sampling.stop:
             text = text.partition(stop)[0]
         return Completion(
             text=text,
@@ -229,21 +299,23 @@ class Sampler:
             token_ids=tuple(tokens),
             logprobs=tuple(row.logprobs),
             prompt_tokens=len(row.prompt),
+            completion_tokens=len(tokens),
             key=request.key(sample, card=card),
             model=card.fingerprint,
             sampling=request.sampling.identity(),
             seed=request.seed,
         )
 
-    def _check_length(self, prompt: int, *, longest: int) -> None:
+    def _too_long(self, prompt: int, *, longest: int) -> str:
+        """What is wrong with a prompt of so many tokens before an answer of `longest`; empty if nothing is."""
         context = self.checkpoint.context
         if prompt == 0:
-            raise UsageError(f"an empty prompt has no tokens for {self.checkpoint.name!r}", hint="give some text")
+            return f"an empty prompt has no tokens for {self.checkpoint.name!r}"
         if context and prompt + longest > context:
-            raise UsageError(
-                f"a prompt of {prompt} tokens and an answer of {longest} do not fit the context of {context} tokens",
-                hint="shorten the prompt, or use a model with a longer context",
+            return (
+                f"a prompt of {prompt} tokens and an answer of {longest} do not fit the context of {context} tokens"
             )
+        return ""
 
     @property
     def _vocabulary(self) -> int:
@@ -262,13 +334,14 @@ strategy = Sampler
 
 
 def _check(request: Request) -> None:
-    """Raise UsageError, before any work, for what cannot be drawn."""
+    """Raise, before any work, UnanswerableError for tools and UsageError for what cannot be drawn."""
     sampling = request.sampling
-    if request.schema is not None or request.tools:
-        asked = "a schema" if request.schema is not None else "tools"
-        raise UsageError(f"local sampling cannot hold an answer to {asked}", hint="ask for free text and parse it")
+    called = not isinstance(request.prompt, str) and any(m.tool_calls or m.tool_call_id for m in request.prompt)
+    if request.tools or called:
+        raise UnanswerableError("local sampling cannot call tools", hint="ask for JSON by a schema instead")
     for name, value, right in (
         ("n", request.n, request.n >= 1),
+        ("first", request.first, request.first >= 0),
         ("max_tokens", sampling.max_tokens, sampling.max_tokens >= 1),
         ("temperature", sampling.temperature, 0 <= sampling.temperature < float("inf")),
         ("top_p", sampling.top_p, 0 < sampling.top_p <= 1),
@@ -279,14 +352,24 @@ def _check(request: Request) -> None:
             raise UsageError(f"{name}={value!r} cannot be sampled", hint=_RANGES[name])
 
 
+_SHORTEN = "give some text that fits, or use a model with a longer context"
+
 _RANGES = {
     "n": "at least 1",
+    "first": "at least 0",
     "max_tokens": "at least 1",
     "temperature": "0 is greedy, 1 is the model's own",
     "top_p": "above 0, at most 1",
     "top_k": "0 keeps every token",
     "stop": "stop strings are not empty",
 }
+
+
+def _plain(prompt: str | tuple[Message, ...]) -> str | tuple[Message, ...]:
+    """The prompt as what it is remembered by: messages without their tool calls, which have no hash and no place."""
+    if isinstance(prompt, str):
+        return prompt
+    return tuple(Message(message.role, message.content) for message in prompt)
 
 
 def _groups(

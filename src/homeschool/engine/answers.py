@@ -7,7 +7,9 @@ One SQLite file in WAL mode, one transaction per committed batch. `synchronous=N
 process; a power cut may cost the last moments, which are then asked again, and never the file. The same question may
 have several entries, one per `max_tokens` it was asked with: an answer that was cut short must not hide, nor be hidden
 by, a longer one. Refused: a file that is not such a database. An entry whose checksum is wrong counts as absent.
-WAL is not for network file systems: one store per machine.
+
+WAL is not for network file systems, so each process (each shard of a run) writes a file of its own and reads the
+others'. An answer that another file had is copied, so that a folder tells its whole story.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +27,7 @@ from homeschool.core.errors import HomeschoolError, UsageError
 from homeschool.core.records import Completion
 from homeschool.engine.files import disk_is_full, full_disk_stops
 
-_TABLE = """
+_TABLES = """
 CREATE TABLE IF NOT EXISTS answers (
     key TEXT NOT NULL,
     max_tokens INTEGER NOT NULL,
@@ -33,32 +35,44 @@ CREATE TABLE IF NOT EXISTS answers (
     cut INTEGER NOT NULL,
     answer TEXT NOT NULL,
     checksum TEXT NOT NULL,
+    question TEXT NOT NULL,
     asked INTEGER NOT NULL DEFAULT 1,
     PRIMARY KEY (key, max_tokens)
-) WITHOUT ROWID
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS questions (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 """
 
 # The first answer is kept, because somebody has seen it; that it was asked again is counted.
 _COMMIT = """
-INSERT INTO answers (key, max_tokens, tokens, cut, answer, checksum) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO answers (key, max_tokens, tokens, cut, answer, checksum, question) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key, max_tokens) DO UPDATE SET asked = asked + 1
 """
+_COMMIT_QUESTION = "INSERT OR IGNORE INTO questions (name, text) VALUES (?, ?)"
 _REPAIR = "DELETE FROM answers WHERE key = ? AND max_tokens = ?"
 _LOOKUP = """
-SELECT key, max_tokens, tokens, cut, answer, checksum FROM answers WHERE key IN ({marks}) ORDER BY key, max_tokens
+SELECT key, max_tokens, tokens, cut, answer, checksum, question FROM answers
+WHERE key IN ({marks}) ORDER BY key, max_tokens
 """
+_QUESTION = "SELECT text FROM questions WHERE name = (SELECT question FROM answers WHERE key = ? LIMIT 1)"
 _KEYS_PER_QUERY = 500
+
+Entry = tuple[str, int, int, int, str, str, str]
+"""key, max_tokens, tokens, cut, answer, checksum, question."""
 
 
 class AnswerStore:
-    """Answers by key, in one SQLite file at `path` (created if absent). A context manager; not for several threads."""
+    """Answers by key, in one SQLite file at `path` (created if absent). A context manager; not for several threads.
 
-    def __init__(self, path: Path) -> None:
+    `reads` are other stores, of other shards or runs, that are looked into and never written.
+    """
+
+    def __init__(self, path: Path, *, reads: Sequence[Path] = ()) -> None:
         self.path = path
         self.damaged = 0
         """Damaged entries met so far; each was treated as absent."""
         self._unreadable: set[tuple[str, int]] = set()
-        self._connection = self._open()
+        self._connection = _connect(path)
+        self._others = [_connect(other, write=False) for other in reads]
 
     def __enter__(self) -> AnswerStore:
         return self
@@ -67,7 +81,8 @@ class AnswerStore:
         self.close()
 
     def close(self) -> None:
-        self._connection.close()
+        for connection in (self._connection, *self._others):
+            connection.close()
 
     def lookup(self, keys: Sequence[str], *, max_tokens: int) -> dict[str, Completion]:
         """The stored answers to `keys` that serve a request for at most `max_tokens` tokens.
@@ -75,32 +90,51 @@ class AnswerStore:
         A complete answer serves every limit it fits in; one cut at its limit (`length`) only that same limit. Which
         entry serves is a function of the key and the limit, never of the order in which entries came.
         """
-        found: dict[str, Completion] = {}
-        with self._guarded():
-            for start in range(0, len(keys), _KEYS_PER_QUERY):
-                some = keys[start : start + _KEYS_PER_QUERY]
-                query = _LOOKUP.format(marks=",".join("?" * len(some)))
-                for entry in self._connection.execute(query, some):
-                    completion = self._read(*entry)
-                    key, limit, tokens, cut = entry[:4]
-                    if completion is None or (key in found and limit != max_tokens):
-                        continue
-                    if limit == max_tokens if cut else tokens <= max_tokens:
-                        found[key] = completion
-        return found
+        found = self._served(self._connection, keys, max_tokens)
+        for other in self._others:
+            missing = [key for key in keys if key not in found]
+            if not missing:
+                break
+            borrowed = self._served(other, missing, max_tokens)
+            self._borrow(other, [entry for entry, _ in borrowed.values()])
+            found |= borrowed
+        return {key: completion for key, (_, completion) in found.items()}
 
-    def commit(self, answers: Sequence[Completion], *, max_tokens: int | Sequence[int]) -> None:
+    def commit(
+        self,
+        answers: Sequence[Completion],
+        *,
+        max_tokens: int | Sequence[int],
+        questions: Mapping[str, tuple[str, str]] | None = None,
+    ) -> None:
         """Store `answers` under their keys in one transaction: all of them or none.
 
-        `max_tokens` is the limit they were asked with: one for all, or one for each. A key that is already there keeps
-        its answer and counts that it was asked again. Raises StoppedError if the disk is full.
+        `max_tokens` is the limit they were asked with: one for all, or one for each. `questions` gives, by answer key,
+        the name and the text of what was asked. A key that is already there keeps its answer and counts that it was
+        asked again. Raises StoppedError if the disk is full.
         """
         limits = [max_tokens] * len(answers) if isinstance(max_tokens, int) else max_tokens
-        entries = [_written(answer, limit) for answer, limit in zip(answers, limits, strict=True)]
+        asked = questions or {}
+        entries = [
+            _written(answer, limit, asked.get(answer.key, ("", ""))[0])
+            for answer, limit in zip(answers, limits, strict=True)
+        ]
         with self._guarded(), self._connection:
-            self._connection.executemany(_REPAIR, self._unreadable.intersection(entry[:2] for entry in entries))
+            if self._unreadable:
+                self._connection.executemany(_REPAIR, self._unreadable.intersection(entry[:2] for entry in entries))
+                self._unreadable.difference_update(entry[:2] for entry in entries)
             self._connection.executemany(_COMMIT, entries)
-        self._unreadable.difference_update(entry[:2] for entry in entries)
+            if asked:
+                self._connection.executemany(_COMMIT_QUESTION, set(asked.values()))
+
+    def question_of(self, key: str) -> dict[str, Any] | None:
+        """What was asked for the answer `key` (prompt, sampling, schema, tools), or None if that is not on record."""
+        with self._guarded():
+            for connection in (self._connection, *self._others):
+                found = connection.execute(_QUESTION, [key]).fetchone()
+                if found is not None:
+                    return json.loads(found[0])
+        return None
 
     def times_asked(self) -> dict[str, int]:
         """How often each key was asked of a model (with the same `max_tokens`): 1 if nothing stored was asked again."""
@@ -109,14 +143,43 @@ class AnswerStore:
 
     def max_asked(self) -> int:
         """The largest of `times_asked`; 0 for an empty store."""
-        return max(self.times_asked().values(), default=0)
+        with self._guarded():
+            return self._connection.execute("SELECT MAX(asked) FROM answers").fetchone()[0] or 0
 
     def __len__(self) -> int:
         with self._guarded():
             return self._connection.execute("SELECT COUNT(*) FROM answers").fetchone()[0]
 
-    def _read(self, key: str, limit: int, tokens: int, cut: int, text: str, checksum: str) -> Completion | None:
+    def _served(
+        self, connection: sqlite3.Connection, keys: Sequence[str], max_tokens: int
+    ) -> dict[str, tuple[Entry, Completion]]:
+        found: dict[str, tuple[Entry, Completion]] = {}
+        with self._guarded():
+            for start in range(0, len(keys), _KEYS_PER_QUERY):
+                some = keys[start : start + _KEYS_PER_QUERY]
+                query = _LOOKUP.format(marks=",".join("?" * len(some)))
+                for entry in connection.execute(query, some):
+                    completion = self._read(entry)
+                    key, limit, tokens, cut = entry[:4]
+                    if completion is None or (key in found and limit != max_tokens):
+                        continue
+                    if limit == max_tokens if cut else tokens <= max_tokens:
+                        found[key] = (entry, completion)
+        return found
+
+    def _borrow(self, other: sqlite3.Connection, entries: Sequence[Entry]) -> None:
+        if not entries:
+            return
+        names = {entry[6] for entry in entries}
+        marks = ",".join("?" * len(names))
+        with self._guarded(), self._connection:
+            asked = other.execute(f"SELECT name, text FROM questions WHERE name IN ({marks})", list(names)).fetchall()
+            self._connection.executemany(_COMMIT, entries)
+            self._connection.executemany(_COMMIT_QUESTION, asked)
+
+    def _read(self, entry: Entry) -> Completion | None:
         """The stored answer; None if the entry is damaged, which is remembered so that `commit` replaces it."""
+        key, limit, tokens, cut, text, checksum, _ = entry
         try:
             if _checksum(key, limit, tokens, cut, text) != checksum:
                 raise ValueError("checksum")
@@ -127,42 +190,45 @@ class AnswerStore:
                 self.damaged += 1
             return None
 
-    def _open(self) -> sqlite3.Connection:
-        with full_disk_stops(self.path):
-            try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                connection = sqlite3.connect(self.path, timeout=30)
-                # A damaged text must reach its checksum, not end the query.
-                connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("PRAGMA synchronous=NORMAL")
-                connection.execute(_TABLE)
-                connection.execute(_LOOKUP.format(marks="?"), [""])
-            except (sqlite3.DatabaseError, OSError) as error:
-                if disk_is_full(error):
-                    raise
-                raise UsageError(
-                    f"{self.path} is not an answer store ({error})", hint="choose another --out, or move the file away"
-                ) from error
-        return connection
-
     @contextmanager
     def _guarded(self) -> Iterator[None]:
         """A full disk stops the run; a file damaged beyond its entries is an error with a way out."""
-        with full_disk_stops(self.path):
-            try:
-                yield
-            except sqlite3.OperationalError:
+        try:
+            yield
+        except sqlite3.Error as error:
+            with full_disk_stops(self.path):
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+            raise HomeschoolError(
+                f"the answer store {self.path} is damaged ({error})",
+                hint="move it away: the same command then asks for the answers again",
+            ) from error
+
+
+def _connect(path: Path, *, write: bool = True) -> sqlite3.Connection:
+    with full_disk_stops(path):
+        try:
+            if not write:
+                connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=30)
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                connection = sqlite3.connect(path, timeout=30)
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=NORMAL")
+                connection.executescript(_TABLES)
+            # A damaged text must reach its checksum, not end the query.
+            connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+            connection.execute(_LOOKUP.format(marks="?"), [""])
+        except (sqlite3.DatabaseError, OSError) as error:
+            if disk_is_full(error):
                 raise
-            except sqlite3.DatabaseError as error:
-                raise HomeschoolError(
-                    f"the answer store {self.path} is damaged ({error})",
-                    hint="move it away: the same command then asks for the answers again",
-                ) from error
+            hint = "choose another --out, or move the file away" if write else "name a run that has answers"
+            raise UsageError(f"{path} is not an answer store ({error})", hint=hint) from error
+    return connection
 
 
-def _written(answer: Completion, limit: int) -> tuple[str, int, int, int, str, str]:
-    """A table row. A model that tells no token ids used at most `limit` of them."""
+def _written(answer: Completion, limit: int, question: str) -> Entry:
+    """A table row. A model that tells neither tokens nor their number used at most `limit` of them."""
     record: dict[str, Any] = {
         "text": answer.text,
         "finish_reason": answer.finish_reason,
@@ -173,10 +239,17 @@ def _written(answer: Completion, limit: int) -> tuple[str, int, int, int, str, s
         "sampling": dict(answer.sampling),
         "seed": answer.seed,
     }
+    for name in _RARE:
+        if value := getattr(answer, name):
+            record[name] = value
     text = json.dumps(record, separators=(",", ":"))
-    tokens = len(answer.token_ids) or limit
+    tokens = answer.tokens or limit
     cut = int(answer.finish_reason == "length")
-    return answer.key, limit, tokens, cut, text, _checksum(answer.key, limit, tokens, cut, text)
+    return answer.key, limit, tokens, cut, text, _checksum(answer.key, limit, tokens, cut, text), question
+
+
+_RARE = ("completion_tokens", "reasoning", "refusal", "tool_calls")
+"""Fields of a Completion that most answers lack, written only where they say something."""
 
 
 def _completion(key: str, record: dict[str, Any]) -> Completion:
@@ -187,6 +260,10 @@ def _completion(key: str, record: dict[str, Any]) -> Completion:
         token_ids=tuple(record["token_ids"]),
         logprobs=None if logprobs is None else tuple(logprobs),
         prompt_tokens=record["prompt_tokens"],
+        completion_tokens=record.get("completion_tokens", 0),
+        reasoning=record.get("reasoning", ""),
+        refusal=record.get("refusal", ""),
+        tool_calls=tuple(record.get("tool_calls", ())),
         key=key,
         model=record["model"],
         sampling=record["sampling"],

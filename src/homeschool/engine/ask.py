@@ -5,10 +5,11 @@
 - A model with the capability `batch` cuts the *whole* ordered list itself, stored answers or not, so which requests
   share a batch never depends on what an earlier, killed process had finished. A batch is committed whole. So after a
   kill it is either stored whole or asked whole, and the numbers that come out of a batched matrix product are the same.
-- Any other model is asked request by request, at most `concurrency` at once; answers that arrive in one turn of the
-  event loop are committed together.
+- Any other model is asked request by request, at most `concurrency` at once; answers that arrive within a moment of
+  each other are committed together.
 
-A greedy request draws nothing, so its samples and its copies are one question. Not here: retries (the model's job).
+Of a question whose first samples are stored only the others are asked. A greedy request draws nothing, so its samples
+and its copies are one question. Not here: retries (the model's job).
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-from homeschool.core.errors import HomeschoolError
+from homeschool.core.errors import HomeschoolError, UnanswerableError
+from homeschool.core.identity import canonical
 from homeschool.core.protocols import BatchModel, Model
 from homeschool.core.records import Completion, ModelCard, Request
 from homeschool.engine.answers import AnswerStore
@@ -30,6 +32,18 @@ from homeschool.engine.progress import Stage
 
 Name = tuple[str, int]
 """An answer's key and the `max_tokens` it is wanted with."""
+
+COMMIT_AFTER = 0.002
+"""Seconds that an answer waits for others to share its transaction, unless this many are there before."""
+COMMIT_AT = 64
+
+
+class Spent(Protocol):
+    """Anything that counts what asking costs."""
+
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
 
 
 @dataclass(slots=True)
@@ -65,18 +79,34 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A request and the names of its answers. A greedy request is asked for one sample, whatever its `n`."""
+    """A request, what names it, and the names of its answers. A greedy request is asked for one sample."""
 
     request: Request
+    name: str
+    text: str
     names: tuple[Name, ...]
 
     @staticmethod
     def of(request: Request, *, card: ModelCard) -> _Question:
         if request.n < 1:
             raise ValueError(f"a request wants at least one answer, not n={request.n}")
-        drawn = request if request.sampling.temperature > 0 else replace(request, n=1)
-        limit = request.sampling.max_tokens
-        return _Question(drawn, tuple((drawn.key(sample, card=card), limit) for sample in range(drawn.n)))
+        drawn = request if request.sampling.temperature > 0 else replace(request, n=1, first=0)
+        text = canonical(drawn.rendered())
+        name = drawn.question(card, text=text)
+        limit = drawn.sampling.max_tokens
+        names = tuple((drawn.key(sample, card=card, question=name), limit) for sample in drawn.samples)
+        return _Question(drawn, name, text, names)
+
+    def without(self, stored: dict[Name, Completion]) -> _Question | None:
+        """The part that has to be asked: from the first sample that is missing to the last; None if none is."""
+        missing = [place for place, name in enumerate(self.names) if name not in stored]
+        if not missing:
+            return None
+        start, end = missing[0], missing[-1] + 1
+        if end - start == len(self.names):
+            return self
+        request = replace(self.request, first=self.request.first + start, n=end - start)
+        return replace(self, request=request, names=self.names[start:end])
 
 
 async def ask_all(
@@ -86,11 +116,12 @@ async def ask_all(
     store: AnswerStore | None,
     tally: Tally | None = None,
     stage: Stage | None = None,
-    concurrency: int = 32,
+    concurrency: int = 256,
 ) -> list[list[Completion]]:
     """The answers to `requests`, in order, `request.n` for each; `stage` advances by one per distinct answer.
 
-    Raises HomeschoolError if the model answers with the wrong number of answers or cuts no proper batches.
+    Raises HomeschoolError if the model answers with the wrong number of answers or cuts no proper batches, or cannot
+    answer one of the requests.
     """
 
     def heard(answers: int, tokens: int) -> None:
@@ -98,7 +129,11 @@ async def ask_all(
             stage.advance(answers, tokens=tokens)
 
     async with Desk(model, store=store, tally=tally, concurrency=concurrency, heard=heard) as desk:
-        return await desk.answer_all(requests)
+        answers = await desk.answer_all(requests)
+    for answer in answers:
+        if isinstance(answer, UnanswerableError):
+            raise answer
+    return cast("list[list[Completion]]", answers)
 
 
 async def together(work: Iterable[Awaitable[Any]]) -> list[Any]:
@@ -113,7 +148,7 @@ async def together(work: Iterable[Awaitable[Any]]) -> list[Any]:
 
 
 class Desk:
-    """Where the answers of one model come from. Use as an async context manager: leaving it ends what is in flight.
+    """Where the answers of one model come from. Use as an async context manager: it holds the model open meanwhile.
 
     `heard(answers, tokens)` is told of every group of answers as it comes, stored ones included.
     """
@@ -124,35 +159,34 @@ class Desk:
         *,
         store: AnswerStore | None,
         tally: Tally | None = None,
-        concurrency: int = 32,
+        concurrency: int = 256,
         heard: Callable[[int, int], None] | None = None,
     ) -> None:
         self.model = model
-        self.card = model.card
-        self.batched = "batch" in self.card.capabilities
         self.tally = tally if tally is not None else Tally()
         self._store = store
         self._heard = heard or (lambda answers, tokens: None)
         self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
-        self._flying: dict[tuple[Name, ...], asyncio.Task[dict[Name, Completion]]] = {}
-        self._uncommitted: dict[Name, Completion] = {}
-        self._committing: asyncio.Task[None] | None = None
+        self._asking: dict[tuple[Name, ...], asyncio.Future[dict[Name, Completion]]] = {}
+        self._uncommitted: list[tuple[_Question, dict[Name, Completion], asyncio.Future[None]]] = []
+        self._commit_timer: asyncio.TimerHandle | None = None
+        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Desk:
+        if isinstance(self.model, AbstractAsyncContextManager):
+            await self._stack.enter_async_context(self.model)
+        self.card = self.model.card
+        self.batched = "batch" in self.card.capabilities
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        flying = list(self._flying.values())
-        for task in flying:
-            task.cancel()
-        # What has arrived is paid for: it is committed, not cancelled.
-        ending = [*flying, self._committing] if self._committing else flying
-        await asyncio.gather(*ending, return_exceptions=True)
+        self._commit_group()  # what has arrived is paid for
+        await self._stack.aclose()
 
-    async def answer_all(self, requests: Sequence[Request]) -> list[list[Completion]]:
+    async def answer_all(self, requests: Sequence[Request]) -> list[list[Completion] | UnanswerableError]:
         """Answers to requests known beforehand, in order. A question that stands in the list twice is asked once."""
         wanted = [_Question.of(request, card=self.card) for request in requests]
         unique: dict[Name, _Question] = {}
@@ -160,31 +194,33 @@ class Desk:
             first = question.names[0]
             if first not in unique or len(question.names) > len(unique[first].names):
                 unique[first] = question  # of two that differ in `n` only, the larger answers both
+        obstacles: dict[str, UnanswerableError] = {}
+        if self.batched:
+            model = cast("BatchModel", self.model)
+            for question in unique.values():
+                if why := model.obstacle(question.request):
+                    obstacles[question.name] = UnanswerableError(why, hint="shorten it, or choose another model")
+        askable = [question for question in unique.values() if question.name not in obstacles]
         ask = self._ask_batches if self.batched else self._ask_each
-        answers = await ask(list(unique.values()))
-        by_name = {name: answer for group in answers for name, answer in group.items()}
+        by_name = {name: answer for group in await ask(askable) for name, answer in group.items()}
         return [
-            _spread([by_name[name] for name in question.names], request.n)
+            obstacles[question.name]
+            if question.name in obstacles
+            else _spread([by_name[name] for name in question.names], request.n)
             for question, request in zip(wanted, requests, strict=True)
         ]
 
     async def answer(self, request: Request) -> list[Completion]:
         """The answers of a model without batches to one request. The same question in flight is shared."""
         question = _Question.of(request, card=self.card)
-        task = self._flying.get(question.names)
-        if task is None:
-            task = asyncio.create_task(self._ask_one(question))
-            self._flying[question.names] = task
-            task.add_done_callback(lambda _: self._flying.pop(question.names, None))
-        await asyncio.wait([task])  # and not `await task`: one asker who gives up must not take it from the others
-        error = task.exception()
-        if error is not None and not isinstance(error, HomeschoolError):
-            # In a recipe this would look like the recipe's own mistake and cost the row; a model's fault never does.
-            raise HomeschoolError(
-                f"{self.card.name} failed with {type(error).__name__}: {error}",
-                hint="nothing that was answered is lost: the same command goes on from here",
-            ) from error
-        answers = task.result()
+        answers: dict[Name, Completion] | None = None
+        while answers is None:
+            other = self._asking.get(question.names)
+            if other is None:
+                answers = await self._ask_one(question)
+            else:
+                await asyncio.wait([other])
+                answers = None if other.cancelled() else other.result()  # cancelled: its asker failed or gave up
         return _spread([answers[name] for name in question.names], request.n)
 
     async def _ask_batches(self, questions: list[_Question]) -> list[dict[Name, Completion]]:
@@ -203,7 +239,7 @@ class Desk:
 
     async def _ask_batch(self, model: BatchModel, batch: list[_Question]) -> dict[Name, Completion]:
         stored = self._lookup(batch)
-        missing = [question for question in batch if not stored.keys() >= set(question.names)]
+        missing = [part for question in batch if (part := question.without(stored)) is not None]
         fresh: dict[Name, Completion] = {}
         if missing:
             with self.tally.timed():
@@ -212,8 +248,8 @@ class Desk:
                 raise self._miscounted(len(replies), f"a batch of {len(missing)} requests")
             for question, reply in zip(missing, replies, strict=True):
                 fresh.update(self._stamped(question, reply))
-            self._commit(fresh)
-        return self._done(batch, stored, fresh)
+            self._commit([(question, fresh) for question in missing])
+        return self._done(missing, stored, fresh)
 
     async def _ask_each(self, questions: list[_Question]) -> list[dict[Name, Completion]]:
         """Some workers over one queue, so that a long list does not mean as many tasks."""
@@ -229,14 +265,32 @@ class Desk:
 
     async def _ask_one(self, question: _Question) -> dict[Name, Completion]:
         stored = self._lookup([question])
-        fresh: dict[Name, Completion] = {}
-        if not stored.keys() >= set(question.names):
+        part = question.without(stored)
+        if part is None:
+            return self._done([], stored, {})
+        mine = self._asking[question.names] = asyncio.get_running_loop().create_future()
+        try:
             async with self._slots:
                 with self.tally.timed():
-                    reply = await self.model.generate(question.request)
-            fresh = self._stamped(question, reply)
-            await self._commit_soon(fresh)
-        return self._done([question], stored, fresh)
+                    fresh = self._stamped(part, await self._replied(part.request))
+            await self._commit_soon(part, fresh)
+            answers = self._done([part], stored, fresh)
+            mine.set_result(answers)
+            return answers
+        finally:
+            del self._asking[question.names]
+            mine.cancel()
+
+    async def _replied(self, request: Request) -> Sequence[Completion]:
+        try:
+            return await self.model.generate(request)
+        except HomeschoolError:
+            raise
+        except Exception as error:  # In a recipe it would look like the recipe's own mistake and cost the row.
+            raise HomeschoolError(
+                f"{self.card.name} failed with {type(error).__name__}: {error}",
+                hint="nothing that was answered is lost: the same command goes on from here",
+            ) from error
 
     def _lookup(self, questions: Sequence[_Question]) -> dict[Name, Completion]:
         if self._store is None:
@@ -262,23 +316,45 @@ class Desk:
             for name, answer in zip(question.names, reply, strict=True)
         }
 
-    def _commit(self, fresh: dict[Name, Completion]) -> None:
-        if self._store is not None:
-            self._store.commit(list(fresh.values()), max_tokens=[limit for _, limit in fresh])
-
-    async def _commit_soon(self, fresh: dict[Name, Completion]) -> None:
-        """Group commit: everything that arrives in this turn of the event loop shares one transaction."""
+    def _commit(self, group: Sequence[tuple[_Question, dict[Name, Completion]]]) -> None:
+        """One transaction for the answers to several questions."""
         if self._store is None:
             return
-        self._uncommitted.update(fresh)
-        if self._committing is None:
-            self._committing = asyncio.create_task(self._commit_group())
-        await asyncio.shield(self._committing)
+        fresh = {name: answers[name] for question, answers in group for name in question.names}
+        questions = {key: (question.name, question.text) for question, _ in group for key, _ in question.names}
+        self._store.commit(list(fresh.values()), max_tokens=[limit for _, limit in fresh], questions=questions)
 
-    async def _commit_group(self) -> None:
-        # A new task runs in the next turn: whatever else arrives in this one is in the group by then.
-        group, self._uncommitted, self._committing = self._uncommitted, {}, None
-        self._commit(group)
+    async def _commit_soon(self, question: _Question, fresh: dict[Name, Completion]) -> None:
+        """Group commit: what arrives within a moment shares one transaction."""
+        if self._store is None:
+            return
+        loop = asyncio.get_running_loop()
+        committed: asyncio.Future[None] = loop.create_future()
+        self._uncommitted.append((question, fresh, committed))
+        if len(self._uncommitted) >= COMMIT_AT:
+            self._commit_group()
+        elif self._commit_timer is None:
+            self._commit_timer = loop.call_later(COMMIT_AFTER, self._commit_group)
+        await committed
+
+    def _commit_group(self) -> None:
+        group, self._uncommitted = self._uncommitted, []
+        if self._commit_timer is not None:
+            self._commit_timer.cancel()
+            self._commit_timer = None
+        failure: HomeschoolError | None = None
+        try:
+            if group:
+                self._commit([(question, fresh) for question, fresh, _ in group])
+        except HomeschoolError as error:
+            failure = error
+        for _, _, committed in group:
+            if committed.done():  # its asker has given up
+                continue
+            if failure is None:
+                committed.set_result(None)
+            else:
+                committed.set_exception(failure)
 
     def _done(
         self, asked: Sequence[_Question], stored: dict[Name, Completion], fresh: dict[Name, Completion]
@@ -287,11 +363,9 @@ class Desk:
         answers = fresh | stored
         self.tally.calls += len(fresh)
         self.tally.cached += sum(name not in fresh for name in stored)
-        self.tally.completion_tokens += sum(len(answer.token_ids) for answer in fresh.values())
-        self.tally.prompt_tokens += sum(
-            fresh[question.names[0]].prompt_tokens for question in asked if question.names[0] in fresh
-        )
-        self._heard(len(answers), sum(len(answer.token_ids) for answer in answers.values()))
+        self.tally.completion_tokens += sum(answer.tokens for answer in fresh.values())
+        self.tally.prompt_tokens += sum(fresh[question.names[0]].prompt_tokens for question in asked)
+        self._heard(len(answers), sum(answer.tokens for answer in answers.values()))
         return answers
 
     def _miscounted(self, got: int, wanted: str) -> HomeschoolError:

@@ -1,40 +1,44 @@
 """Runs a recipe over rows in one process: plain asyncio, and the same rows whatever happens in between.
 
-A recipe is ordinary async code. What it does through its context is named by where it stands (run seed, round, row id,
-branch, ordinal), never by when it happens, so a killed run that is started again asks the same questions and gets the
-stored answers.
+A recipe is ordinary async code. What it does through its context (`engine.context`) is named by where it stands, never
+by when it happens, so a killed run that is started again asks the same questions and gets the stored answers.
 
 Models that answer in batches are asked in *lock-step*. Within a window of rows everything runs until nothing can run
 any more without an answer; then the waiting requests are ordered by (row, branch, ordinal), the model cuts them into
 batches, they are answered and delivered, and everything runs on. So which requests share a batch is a function of the
 rows alone, however long a verifier takes. Other models answer at once, without barriers.
 
-A recipe that raises is a Dropped row with its traceback. A HomeschoolError (full disk, no such role) ends the run.
-Refused: asking from a task that the recipe started itself (asyncio.gather, create_task, a time-out): the order of such
-questions would be chance. `ctx.gather` numbers its branches.
+Rows stream: `stream_recipe` takes them as it needs them and gives outcomes in their order, a bounded number ahead.
+
+A recipe that raises is a Dropped row with its traceback; so is one whose model can never answer. A row whose answer did
+not come is *unfinished*: neither kept nor dropped, and asked again next time. Any other HomeschoolError (full disk, no
+such role) ends the run.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import random
 import traceback
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
-from contextvars import ContextVar
-from dataclasses import dataclass, field, fields
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NoReturn
 
-from homeschool.core.errors import HomeschoolError, UsageError, unknown
-from homeschool.core.identity import seed_of
-from homeschool.core.protocols import Model, Recipe, Verifier
-from homeschool.core.records import Completion, Dropped, Message, Request, Row, Sampling
-from homeschool.core.verdict import Broken, Verdict
+from homeschool.core.errors import HomeschoolError, UnanswerableError, UnansweredError, UsageError
+from homeschool.core.identity import digest, seed_of
+from homeschool.core.protocols import Grouped, Model, Pooled, Recipe, Verifier
+from homeschool.core.records import Completion, Dropped, Row
 from homeschool.engine.answers import AnswerStore
 from homeschool.engine.ask import Desk, Tally, together
+from homeschool.engine.context import HERE, Branch, Pending, Place, RecipeContext, Unit
+from homeschool.engine.pool import Snapshot
 from homeschool.engine.progress import Stage
+
+AHEAD = 8
+"""How many windows may be done before the oldest row is: one slow row must not stop the others, nor fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +53,86 @@ class World:
     round: int = 0
     window: int = 1024
     """Rows in the works at once. With a batch model it decides who may share a batch, so it belongs to the run."""
-    concurrency: int = 32
+    concurrency: int = 256
     """Requests with one model at once, for models without batches."""
+    drop_unanswered: bool = False
+    """Whether a row whose answer did not come is dropped, for once and all, and not left for another time."""
+
+
+@dataclass(slots=True)
+class Usage:
+    """What one role was asked for a row: the same whether the store or the model answered."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def add(self, other: Usage) -> None:
+        self.calls += other.calls
+        self.prompt_tokens += other.prompt_tokens
+        self.completion_tokens += other.completion_tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one source row."""
+    """What became of one source row, or of one group of them."""
 
-    row: Row
+    rows: tuple[Row, ...]
     children: tuple[Row, ...] = ()
     dropped: tuple[Dropped, ...] = ()
-    traceback: str = ""
-    """Of a recipe that raised."""
+    unfinished: str = ""
+    """Why no answer came, in a few words; empty for a row that is done."""
+    usage: Mapping[str, Usage] = field(default_factory=dict[str, Usage])
+    """By role."""
+
+    @property
+    def row(self) -> Row:
+        return self.rows[0]
 
 
 async def run_recipe(
-    recipe: Recipe, rows: Iterable[Row], *, world: World, tally: Tally | None = None, stage: Stage | None = None
+    recipe: Recipe | Pooled | Grouped,
+    rows: Iterable[Row],
+    *,
+    world: World,
+    tally: Tally | None = None,
+    stage: Stage | None = None,
 ) -> list[Outcome]:
     """One Outcome per row, in the order of `rows`; `stage` advances by one per row.
 
-    A HomeschoolError ends the run, whether a model, the store, the verifier or the recipe raised it.
+    A HomeschoolError ends the run, whether a model, the store, the verifier or the recipe raised it. Raises
+    UnansweredError if any row stayed without an answer.
     """
+    outcomes: list[Outcome] = []
+    tallies = dict.fromkeys(world.roles, tally) if tally is not None else None
+    async with aclosing(stream_recipe(recipe, rows, world=world, tallies=tallies, stage=stage)) as stream:
+        async for outcome in stream:
+            outcomes.append(outcome)
+    unfinished = [outcome.unfinished for outcome in outcomes if outcome.unfinished]
+    if unfinished:
+        raise UnansweredError(
+            f"{len(unfinished)} of {len(outcomes)} rows got no answer ({unfinished[0]})",
+            hint="the same command asks for them again, and for nothing else",
+            kind=unfinished[0],
+        )
+    return outcomes
+
+
+async def stream_recipe(
+    recipe: Recipe | Pooled | Grouped,
+    rows: Iterable[Row],
+    *,
+    world: World,
+    tallies: dict[str, Tally] | None = None,
+    stage: Stage | None = None,
+    pool: Snapshot | None = None,
+) -> AsyncGenerator[Outcome]:
+    """Outcomes in the order of `rows` (of their groups' first rows), as they are done; `rows` is read as needed.
+
+    `tallies` counts what each model costs, by role (by the first one of a model that has several). `pool` is what a
+    Pooled or Grouped recipe sees, and `rows` are then those of one round. Close it (aclosing) if you leave early.
+    """
+    spent = tallies if tallies is not None else {}
 
     def heard(answers: int, tokens: int) -> None:
         if stage is not None:
@@ -78,127 +140,54 @@ async def run_recipe(
 
     async with AsyncExitStack() as stack:
         desks: dict[int, Desk] = {}  # one model in two roles is one desk, so that they share its batches
-        for model in world.roles.values():
+        for role, model in world.roles.items():
             if id(model) not in desks:
+                tally = spent.setdefault(role, Tally())
                 desk = Desk(model, store=world.store, tally=tally, concurrency=world.concurrency, heard=heard)
                 desks[id(model)] = await stack.enter_async_context(desk)
         by_role = {role: desks[id(model)] for role, model in world.roles.items()}
-        return await _Crew(recipe, world, desks=by_role, stage=stage).run(rows)
+        crew = Crew(recipe, world, desks=by_role, stage=stage, pool=pool)
+        outcomes = await stack.enter_async_context(aclosing(crew.run(rows)))
+        async for outcome in outcomes:
+            yield outcome
 
 
-@dataclass(slots=True)
-class _Branch:
-    """One line of control flow in a recipe: the row itself, or one branch of a `gather`."""
-
-    row: Row
-    place: tuple[int, ...]
-    """Index of the row, then the number of every branch on the way here."""
-    rng: random.Random
-    task: asyncio.Task[Any] | None = field(default_factory=asyncio.current_task)
-    asks: int = 0
-    branches: int = 0
-
-
-@dataclass(slots=True)
-class _Pending:
-    """A request that waits for the next barrier."""
-
-    place: tuple[tuple[int, ...], int]
-    desk: Desk
-    request: Request
-    answer: asyncio.Future[list[Completion]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-
-
-_HERE: ContextVar[_Branch] = ContextVar("homeschool_branch")
-"""The branch that the current task is. A branch of a `gather` closes over its parent's `ctx`, so the task must know."""
-
-
-class _Context:
-    """core.protocols.Context, for one recipe."""
-
-    def __init__(self, crew: _Crew) -> None:
-        self._crew = crew
-
-    @property
-    def rng(self) -> random.Random:
-        return _HERE.get().rng
-
-    async def ask(
-        self,
-        prompt: str | Sequence[Mapping[str, str]],
-        *,
-        n: int = 1,
-        role: str = "generator",
-        schema: Mapping[str, Any] | None = None,
-        tools: Sequence[Mapping[str, Any]] = (),
-        **options: Any,
-    ) -> list[Completion]:
-        """`n` answers of the model in `role`; `options` are the fields of Sampling."""
-        branch, world = _HERE.get(), self._crew.world
-        if asyncio.current_task() is not branch.task:
-            raise UsageError(
-                f"the recipe asks {str(prompt)[:40]!r} from a task of its own, where questions have no order",
-                hint="use ctx.gather in place of asyncio.gather, create_task and wait_for",
-            )
-        if n < 1:
-            raise ValueError(f"a question wants at least one answer, not n={n}")
-        ordinal, branch.asks = branch.asks, branch.asks + 1
-        request = Request(
-            prompt=prompt if isinstance(prompt, str) else tuple(Message(m["role"], m["content"]) for m in prompt),
-            sampling=_sampling(options),
-            seed=seed_of(world.seed, world.round, branch.row.id, branch.place[1:], ordinal),
-            n=n,
-            schema=schema,
-            tools=tuple(tools),
-        )
-        return await self._crew.answer(_Pending((branch.place, ordinal), self._crew.desk(role), request))
-
-    async def gather(self, *branches: Awaitable[Any]) -> list[Any]:
-        """The results of coroutines that run at once. All end; then the first failure in their order is raised."""
-        if not all(inspect.iscoroutine(branch) for branch in branches):
-            raise TypeError("ctx.gather takes coroutines that have not been started, so that it can number them")
-        parent = _HERE.get()
-        first, parent.branches = parent.branches, parent.branches + len(branches)
-        places = [(*parent.place, number) for number in range(first, parent.branches)]
-        return await self._crew.fork(parent.row, dict(zip(places, branches, strict=True)))
-
-    async def verify(self, row: Row, answers: Sequence[str]) -> list[Verdict]:
-        """One verdict per answer. A verifier that gives another number of them is Broken, for every answer."""
-        verifier = self._crew.world.verifier
-        if verifier is None:
-            raise UsageError("the recipe verifies answers, but the run has no verifier", hint="add --with VERIFIER")
-        verdicts = list(await verifier(row, answers, self))
-        if len(verdicts) == len(answers):
-            return verdicts
-        counted = f"{len(verdicts)} verdicts for {len(answers)} answers"
-        return [Broken(reason="wrong number of verdicts", evidence=counted, verifier=verifier.name) for _ in answers]
-
-
-class _Crew:
+class Crew:
     """The tasks of one run, and the count of those that can still move.
 
     `_running` counts branches that are not waiting for a barrier or for branches of their own. Awaiting a verifier, or
     a model without batches, is running. At zero nothing can happen any more but an answer: that is the barrier.
     """
 
-    def __init__(self, recipe: Recipe, world: World, *, desks: Mapping[str, Desk], stage: Stage | None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe | Pooled | Grouped,
+        world: World,
+        *,
+        desks: Mapping[str, Desk],
+        stage: Stage | None,
+        pool: Snapshot | None,
+    ) -> None:
         self.world = world
+        self.pool = pool if isinstance(recipe, (Pooled, Grouped)) else None
         self._recipe = recipe
         self._desks = desks
         self._stage = stage
-        self._context = _Context(self)
-        self._pending: list[_Pending] = []
+        self._context = RecipeContext(self)
+        self._pending: list[Pending] = []
         self._running = 0
         self._still = asyncio.Event()
 
-    async def run(self, rows: Iterable[Row]) -> list[Outcome]:
-        numbered = iter(enumerate(rows))
+    async def run(self, rows: Iterable[Row]) -> AsyncGenerator[Outcome]:
+        numbered = enumerate(_units(self._recipe, rows))
         if not any(desk.batched for desk in self._desks.values()):
-            return await self._flow(numbered)
-        outcomes: list[Outcome] = []
+            async with aclosing(self._flow(numbered)) as flow:
+                async for outcome in flow:
+                    yield outcome
+            return
         while window := list(islice(numbered, self.world.window)):
-            outcomes += await self._lock_step(window)
-        return outcomes
+            for outcome in await self._lock_step(window):
+                yield outcome
 
     def desk(self, role: str) -> Desk:
         if role in self._desks:
@@ -207,7 +196,7 @@ class _Crew:
             raise UsageError(f"the recipe asks the {role}, but the run has no such model", hint="add --model MODEL")
         raise UsageError(f"the recipe asks a {role}, but no model has that role", hint=f"add --role {role}=MODEL")
 
-    async def answer(self, pending: _Pending) -> list[Completion]:
+    async def answer(self, pending: Pending) -> list[Completion]:
         """The answers to one request: at once, or at the next barrier."""
         if not pending.desk.batched:
             return await pending.desk.answer(pending.request)
@@ -220,15 +209,15 @@ class _Crew:
                 self._running += 1
             raise
 
-    async def fork(self, row: Row, branches: Mapping[tuple[int, ...], Awaitable[Any]]) -> list[Any]:
+    async def fork(self, unit: Unit, branches: Mapping[Place, Awaitable[Any]]) -> list[Any]:
         """Run branches, named by their places. The parent lends its count to them; the last to end gives it back."""
         if not branches:
             return []
         self._running += len(branches) - 1
         left = len(branches)
 
-        async def run(place: tuple[int, ...], work: Awaitable[Any]) -> Any:
-            self._stand(row, place)
+        async def run(place: Place, work: Awaitable[Any]) -> Any:
+            self._stand(unit, place)
             return await work
 
         def ended(_: asyncio.Task[Any]) -> None:
@@ -245,44 +234,72 @@ class _Crew:
         except asyncio.CancelledError:
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks)
+            await asyncio.gather(*tasks, return_exceptions=True)
             raise
+        failures = [error for task in tasks if (error := task.exception())]
+        if failures:
+            raise failures[0]
         return [task.result() for task in tasks]
 
-    def _stand(self, row: Row, place: tuple[int, ...]) -> None:
-        """The current task is the branch at `place`. Seeds name the row's id, so that any split gives the same rows."""
+    def _stand(self, unit: Unit, place: Place) -> None:
+        """The current task is the branch at `place`. Seeds name the unit's id, so any split gives the same rows."""
         world = self.world
-        _HERE.set(_Branch(row, place, random.Random(seed_of(world.seed, world.round, row.id, place[1:]))))
+        HERE.set(Branch(unit, place, random.Random(seed_of(world.seed, world.round, unit.id, place[1:]))))
 
     def _stop(self) -> None:
         self._running -= 1
         if self._running == 0:
             self._still.set()
 
-    async def _flow(self, numbered: Iterable[tuple[int, Row]]) -> list[Outcome]:
-        """No barriers: at most a window of rows at once, each as soon as there is room."""
-        outcomes: dict[int, Outcome] = {}
-        source = iter(numbered)
+    async def _flow(self, numbered: Iterator[tuple[int, Unit]]) -> AsyncGenerator[Outcome]:
+        """No barriers: a window of units at once, each as soon as there is room, given out in order."""
+        done: dict[int, Outcome] = {}
+        given = 0
+        changed, room = asyncio.Event(), asyncio.Event()
 
         async def work() -> None:
-            for index, row in source:
-                outcomes[index] = await self._outcome(index, row)
+            for index, unit in numbered:
+                while index >= given + AHEAD * self.world.window:
+                    room.clear()
+                    await room.wait()
+                done[index] = await self._outcome(index, unit)
+                if index == given:
+                    changed.set()
 
-        await together(work() for _ in range(self.world.window))
-        return [outcomes[index] for index in sorted(outcomes)]
+        async def all_work() -> None:
+            try:
+                await together(work() for _ in range(self.world.window))
+            finally:
+                changed.set()
 
-    async def _lock_step(self, window: Sequence[tuple[int, Row]]) -> list[Outcome]:
+        workers = asyncio.create_task(all_work())
+        try:
+            while True:
+                while given in done:
+                    yield done.pop(given)
+                    given += 1
+                    room.set()
+                if workers.done():
+                    workers.result()
+                    return
+                changed.clear()
+                await changed.wait()
+        finally:
+            workers.cancel()
+            await asyncio.gather(workers, return_exceptions=True)
+
+    async def _lock_step(self, window: Sequence[tuple[int, Unit]]) -> list[Outcome]:
         self._running = len(window)
         self._still.clear()
 
-        async def work(index: int, row: Row) -> Outcome:
+        async def work(index: int, unit: Unit) -> Outcome:
             try:
-                return await self._outcome(index, row)
+                return await self._outcome(index, unit)
             finally:
                 self._stop()
 
         barriers = asyncio.create_task(self._barriers())
-        rows = asyncio.create_task(together(work(index, row) for index, row in window))
+        rows = asyncio.create_task(together(work(index, unit) for index, unit in window))
         try:
             await asyncio.wait([rows, barriers], return_when=asyncio.FIRST_COMPLETED)
             return barriers.result() if barriers.done() else rows.result()
@@ -305,41 +322,85 @@ class _Crew:
                 asked = [pending for pending in waiting if pending.desk is desk]
                 answers = await desk.answer_all([pending.request for pending in asked])
                 for pending, answer in zip(asked, answers, strict=True):
-                    if not pending.answer.done():
-                        self._running += 1  # before it wakes, or another's standstill would look like everybody's
+                    if pending.answer.done():
+                        continue
+                    self._running += 1  # before it wakes, or another's standstill would look like everybody's
+                    if isinstance(answer, UnanswerableError):
+                        pending.answer.set_exception(answer)
+                    else:
                         pending.answer.set_result(answer)
 
-    async def _outcome(self, index: int, row: Row) -> Outcome:
-        self._stand(row, (index,))
+    async def _outcome(self, index: int, unit: Unit) -> Outcome:
+        self._stand(unit, (index,))
+        children: tuple[Row, ...] = ()
+        dropped: tuple[Dropped, ...] = ()
+        unfinished = ""
         try:
-            children, dropped = _result(row, await self._recipe(row, self._context))
-            outcome = Outcome(row, children, dropped)
+            if isinstance(self._recipe, Grouped):
+                result = await self._recipe.recipe(unit.rows, self._context)
+            elif isinstance(self._recipe, Pooled):
+                result = await self._recipe.recipe(unit.rows[0], self._context)
+            else:
+                result = await self._recipe(unit.rows[0], self._context)
+            children, dropped = _result(unit, result)
+        except UnanswerableError as error:
+            dropped = _all(unit, "unanswerable", "model", str(error))
+        except UnansweredError as error:
+            if self.world.drop_unanswered:
+                dropped = _all(unit, error.kind or "no answer", "model", str(error))
+            else:
+                unfinished = error.kind or "no answer"
         except HomeschoolError:
             raise
         except Exception as error:  # The one boundary: what a recipe failed to foresee costs one row and is on record.
-            reason = f"raised {type(error).__name__}: {error}".rstrip(": ")
-            outcome = Outcome(row, dropped=(Dropped(row, reason, "recipe"),), traceback=traceback.format_exc())
+            reason = f"raised {type(error).__name__}: {error}".rstrip(": ")[:160]
+            dropped = _all(unit, reason, "recipe", traceback.format_exc())
+        outcome = Outcome(unit.rows, children, dropped, unfinished, _usage(unit))
         if self._stage is not None:
-            self._stage.advance(1, accepted=len(outcome.children))
+            self._stage.advance(len(unit.rows), accepted=len(children))
         return outcome
 
 
-def _result(row: Row, result: object) -> tuple[tuple[Row, ...], tuple[Dropped, ...]]:
-    """What a recipe returned, sorted into children and drops."""
+def _units(recipe: Recipe | Pooled | Grouped, rows: Iterable[Row]) -> Iterator[Unit]:
+    """What the recipe is given, one after the other: rows, or groups in the order of their first rows."""
+    if not isinstance(recipe, Grouped):
+        for row in rows:
+            yield Unit((row,), row.id)
+        return
+    groups: defaultdict[str, list[Row]] = defaultdict(list)
+    complete: list[list[Row]] = []
+    for row in rows:
+        group = groups[digest(row[recipe.by]) if recipe.by is not None else ""]
+        if not group:
+            complete.append(group)
+        group.append(row)
+        if len(group) == recipe.size:
+            del groups[digest(row[recipe.by]) if recipe.by is not None else ""]
+    for group in complete:
+        yield Unit(tuple(group), digest("group", [row.id for row in group]))
+
+
+def _result(unit: Unit, result: object) -> tuple[tuple[Row, ...], tuple[Dropped, ...]]:
+    """What a recipe returned, sorted into children and drops. A child that names no calls gets all of the unit's."""
     items = list(result) if isinstance(result, (list, tuple)) else [] if result is None else [result]
     for item in items:
         if not isinstance(item, (Row, Dropped)):
             raise TypeError(f"a recipe returns Row, Dropped, a list of them or None, not {type(item).__name__}")
     dropped = tuple(item for item in items if isinstance(item, Dropped))
     if not items:
-        dropped = (Dropped(row, "returned nothing", "recipe"),)
-    return tuple(item for item in items if isinstance(item, Row)), dropped
+        dropped = _all(unit, "returned nothing", "recipe")
+    calls = [answer for _, _, _, answers in sorted(unit.calls, key=lambda call: call[:2]) for answer in answers]
+    made = [item for item in items if isinstance(item, Row)]
+    return tuple(row if row.provenance.calls or not calls else row.called(calls) for row in made), dropped
 
 
-def _sampling(options: Mapping[str, Any]) -> Sampling:
-    known = [field.name for field in fields(Sampling)]
-    for name in options:
-        if name not in known:
-            raise unknown("option of ctx.ask", name, [*known, "n", "role", "schema", "tools"])
-    stop = options.get("stop", ())
-    return Sampling(**{**options, "stop": (stop,) if isinstance(stop, str) else tuple(stop)})
+def _all(unit: Unit, reason: str, rule: str, detail: str = "") -> tuple[Dropped, ...]:
+    return tuple(Dropped(row, reason, rule, detail) for row in unit.rows)
+
+
+def _usage(unit: Unit) -> dict[str, Usage]:
+    used: dict[str, Usage] = {}
+    for _, _, role, answers in unit.calls:
+        tokens = sum(answer.tokens for answer in answers)
+        used.setdefault(role, Usage()).add(Usage(len(answers), answers[0].prompt_tokens, tokens))
+    return used

@@ -1,4 +1,4 @@
-"""Progress on stderr: one live line on a terminal, a plain line every few seconds in a log.
+"""Progress on stderr: live lines on a terminal, a plain line every few seconds in a log.
 
 Looking at a run must never end it: if stderr is closed or broken, progress goes quiet and the run goes on. Nothing
 here is recorded, because clock times must not reach a run's files.
@@ -26,13 +26,14 @@ class Progress:
     ) -> None:
         self._stream = stream
         self._quiet = quiet
-        self._clock = clock
-        self._live_line = False
+        self.clock = clock
+        """Seconds from any beginning."""
+        self._live_lines = 0
 
     @contextmanager
     def stage(self, name: str, *, total: int | None = None, unit: str = "rows") -> Iterator[Stage]:
         """A part of the run with `total` units of work (None: unknown). Ends with one line of totals and seconds."""
-        stage = Stage(self, name, total=total, unit=unit, clock=self._clock)
+        stage = Stage(self, name, total=total, unit=unit, clock=self.clock)
         completed = False
         try:
             yield stage
@@ -45,13 +46,14 @@ class Progress:
         self._line(text)
 
     def show(self, text: str) -> None:
-        """The current state: replaces the live line of a terminal, or adds a line to a log."""
+        """The current state: replaces the live lines of a terminal (as many as fit), or adds lines to a log."""
         if not self.is_terminal():
             self._line(text)
             return
-        width = shutil.get_terminal_size().columns - 1
-        self._write("\r" + text[:width] + "\x1b[K")
-        self._live_line = True
+        size = shutil.get_terminal_size()
+        lines = [line[: size.columns - 1] for line in text.split("\n")][: max(1, size.lines - 1)]
+        self._write(self._back() + "\n".join(f"{line}\x1b[K" for line in lines) + "\x1b[J")
+        self._live_lines = len(lines)
 
     def is_terminal(self) -> bool:
         stream = self._target()
@@ -61,9 +63,14 @@ class Progress:
             return False
 
     def _line(self, text: str) -> None:
-        clear = "\r\x1b[K" if self._live_line else ""
-        self._live_line = False
+        clear = f"{self._back()}\x1b[J" if self._live_lines else ""
+        self._live_lines = 0
         self._write(f"{clear}{text}\n")
+
+    def _back(self) -> str:
+        """To the start of the first live line."""
+        above = self._live_lines - 1
+        return f"\x1b[{above}A\r" if above > 0 else "\r"
 
     def _write(self, text: str) -> None:
         stream = self._target()
@@ -125,9 +132,9 @@ class Stage:
         else:
             parts.append(f"{self.done} {self.unit}")
         if rate > 0:
-            parts.append(f"{_short(rate)} {self.unit}/s")
+            parts.append(f"{short(rate)} {self.unit}/s")
             if self.total:
-                parts.append(f"ETA {_duration(max(0, self.total - self.done) / rate)}")
+                parts.append(f"ETA {duration(max(0, self.total - self.done) / rate)}")
         return "  ".join(parts + self._told(seconds))
 
     def summary(self, *, completed: bool) -> str:
@@ -135,14 +142,14 @@ class Stage:
         seconds = self._clock() - self._began
         of = f"/{self.total}" if self.total and not completed else ""
         ended = "done" if completed else "stopped"
-        head = f"{self.name}  {ended}: {self.done}{of} {self.unit} in {_duration(seconds)}"
+        head = f"{self.name}  {ended}: {self.done}{of} {self.unit} in {duration(seconds)}"
         return "  ".join([head, *self._told(seconds)])
 
     def _told(self, seconds: float) -> list[str]:
         told = [f"{name} {count:,}" for name, count in self.counts.items()]
         tokens = self.counts.get("tokens", 0)
         if tokens and seconds > 0:
-            told.append(f"{_short(tokens / seconds)} tokens/s")
+            told.append(f"{short(tokens / seconds)} tokens/s")
         return told + [f"{name} {fact}" for name, fact in self.facts.items()]
 
     def _refresh(self) -> None:
@@ -152,11 +159,13 @@ class Stage:
             self._progress.show(self.line())
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """A number in three figures."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """`12.3 s`, `4 min 05 s`, `2 h 10 min`."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(int(seconds), 60)

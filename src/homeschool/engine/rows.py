@@ -5,31 +5,25 @@ history as JSON text in `_provenance`. A column that Parquet would change (mixed
 keys, empty ones) is JSON text instead; the file's metadata names it, and reading gives back what was written. Equal
 rows give equal bytes: no clock times, one compression. Files are written aside and renamed.
 
-`read_table` reads JSONL (also gzipped) and Parquet of any origin and refuses, in one sentence that names the place,
-what is not a table of plain values.
+`read_table` holds a whole table of any origin; `engine/sources` streams one, and says what is refused.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import math
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from homeschool.core.errors import HomeschoolError, UsageError
 from homeschool.core.records import PROVENANCE, Row
 from homeschool.engine.files import replacing
+from homeschool.engine.sources.arrow import ABSENT, JSON_COLUMNS, SHOWN_VERDICT, plain_type
+from homeschool.engine.sources.tables import table_records
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_JSON_COLUMNS = b"homeschool.json_columns"
-_SHOWN_VERDICT = b"homeschool.shown_verdict"
-_ABSENT = "absent"
-_KINDS = ".jsonl, .jsonl.gz or .parquet"
 
 
 def write_rows(path: Path, rows: Iterable[Row], *, show_verdict: bool = False) -> int:
@@ -46,7 +40,7 @@ def write_rows(path: Path, rows: Iterable[Row], *, show_verdict: bool = False) -
 
 def read_rows(path: Path) -> list[Row]:
     """The inverse of `write_rows`. A Parquet file from elsewhere gives source rows."""
-    return [Row.from_dict(record) for record in _records(path)]
+    return [Row.from_dict(record) for record in table_records(path)]
 
 
 def write_jsonl(path: Path, records: Iterable[Mapping[str, Any]]) -> int:
@@ -63,105 +57,15 @@ def write_jsonl(path: Path, records: Iterable[Mapping[str, Any]]) -> int:
 
 
 def read_table(path: Path) -> list[dict[str, Any]]:
-    """The records of a JSONL, gzipped JSONL or Parquet file, at least one.
+    """The records of a table (JSON lines or a list, also gzipped, Parquet, Arrow), at least one.
 
     Raises UsageError: no such file, another kind of file, a broken line (with its number and column), a line that is
-    not an object, no rows, a Parquet column that JSON has no word for.
+    not an object, no rows, a column that JSON has no word for.
     """
-    records = _records(path)
+    records = list(table_records(path))
     if not records:
         raise UsageError(f"{path} is empty", hint="put at least one row in it")
     return records
-
-
-def _records(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
-        what = "is not a file" if path.exists() else "does not exist"
-        raise UsageError(f"{path} {what}", hint=f"name a file that ends in {_KINDS}")
-    try:
-        if path.name.endswith(".parquet"):
-            return _read_parquet(path)
-        if path.name.endswith(".jsonl.gz"):
-            return _read_jsonl(path, gzip.decompress(path.read_bytes()))
-        if path.name.endswith(".jsonl"):
-            return _read_jsonl(path, path.read_bytes())
-    except (OSError, EOFError, zlib.error) as error:
-        raise UsageError(f"{path} cannot be read ({error})", hint="check that the file is whole") from error
-    raise UsageError(f"rows cannot be read from {path}", hint=f"name a file that ends in {_KINDS}")
-
-
-def _read_jsonl(path: Path, data: bytes) -> list[dict[str, Any]]:
-    records: list[dict[str, Any]] = []
-    for number, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if not raw.strip():
-            continue
-        try:
-            record = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
-        except json.JSONDecodeError as error:
-            _broken(path, f"line {number}, column {error.colno}", error.msg, error)
-        except UnicodeDecodeError as error:
-            _broken(path, f"line {number}, byte {error.start + 1}", "not UTF-8", error)
-        except (ValueError, RecursionError) as error:  # NaN, a number of thousands of digits, nesting without end
-            _broken(path, f"line {number}", str(error).split(";")[0].split(" (")[0], error)
-        if not isinstance(record, dict):
-            raise UsageError(
-                f"{path} has no JSON object at line {number} but {_excerpt(raw)}", hint='write {"prompt": ..., ...}'
-            )
-        records.append(record)
-    return records
-
-
-def _broken(path: Path, place: str, why: str, error: Exception) -> NoReturn:
-    raise UsageError(f"{path} is broken at {place} ({why})", hint="write one JSON object per line") from error
-
-
-def _excerpt(raw: bytes) -> str:
-    text = raw.decode("utf-8", "replace").strip()
-    return text if len(text) <= 40 else f"{text[:40]}..."
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _read_parquet(path: Path) -> list[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.ParquetFile(path).read()
-    except pa.ArrowException as error:
-        raise UsageError(f"{path} is not a Parquet file ({error})", hint="check that the file is whole") from error
-    metadata = table.schema.metadata or {}
-    if metadata.get(_SHOWN_VERDICT):
-        table = table.drop_columns(["verdict"])
-    for column in table.schema:
-        if not _plain_type(column.type):
-            raise UsageError(
-                f"column {column.name!r} of {path} is {column.type}, which JSON has no word for",
-                hint="write it as text or as a number",
-            )
-    encoded = json.loads(metadata.get(_JSON_COLUMNS, b"[]"))
-    records: list[dict[str, Any]] = table.to_pylist()
-    for record in records:
-        for name in encoded:
-            record[name] = json.loads(record[name])
-        for name in (record.get(PROVENANCE) or {}).pop(_ABSENT, ()) if PROVENANCE in encoded else ():
-            del record[name]
-    return records
-
-
-def _plain_type(kind: pa.DataType) -> bool:
-    import pyarrow.types as types
-
-    if types.is_dictionary(kind):
-        return _plain_type(kind.value_type)
-    if types.is_struct(kind):
-        return all(_plain_type(field.type) for field in kind)
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        return _plain_type(kind.value_type)
-    text = types.is_string(kind) or types.is_large_string(kind)
-    return text or types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind) or types.is_null(kind)
 
 
 def _write(path: Path, records: Sequence[Mapping[str, Any]], *, verdicts: Sequence[Any] | None) -> None:
@@ -183,7 +87,7 @@ def _write(path: Path, records: Sequence[Mapping[str, Any]], *, verdicts: Sequen
     if verdicts is not None:
         arrays["verdict"] = pa.array(verdicts, _verdict_type())
     arrays[PROVENANCE] = pa.array([_history(record, names) for record in records], pa.string())
-    metadata = {_JSON_COLUMNS: json.dumps(encoded).encode(), _SHOWN_VERDICT: b"1" if verdicts is not None else b""}
+    metadata = {JSON_COLUMNS: json.dumps(encoded).encode(), SHOWN_VERDICT: b"1" if verdicts is not None else b""}
     table = pa.table(arrays).replace_schema_metadata(metadata)
     with replacing(path) as aside:
         pq.write_table(table, aside, compression="zstd", compression_level=3)
@@ -192,7 +96,7 @@ def _write(path: Path, records: Sequence[Mapping[str, Any]], *, verdicts: Sequen
 def _history(record: Mapping[str, Any], names: Sequence[str]) -> str:
     """A row's history as JSON, with the columns that the file has and the row has not: null is a value, not absence."""
     absent = [name for name in names if name not in record]
-    history = {**record[PROVENANCE], _ABSENT: absent} if absent else record[PROVENANCE]
+    history = {**record[PROVENANCE], ABSENT: absent} if absent else record[PROVENANCE]
     return _json(PROVENANCE, history)
 
 
@@ -204,7 +108,7 @@ def _typed(values: Sequence[Any]) -> pa.Array | None:
         array = pa.array(values)
     except (pa.ArrowException, UnicodeEncodeError, OverflowError, TypeError, ValueError):
         return None
-    if not _plain_type(array.type) or _has_empty_struct(array.type):
+    if not plain_type(array.type) or _has_empty_struct(array.type):
         return None
     return array if all(map(_same, values, array.to_pylist())) else None
 

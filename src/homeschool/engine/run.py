@@ -1,11 +1,12 @@
 """The run folder: what a person can read, and what makes the same command go on where it was.
 
     run.json      kind, settings, digest of both, seed, versions, and what was probed (written once, then reused)
-    answers.db    every answer of every model
+    answers.db    every answer of every model (answers-2-of-8.db, if a part of the run was done by a process of its own)
     rows/, dropped/, checkpoints/, exam/, ...: as the work writes them
 
 A folder belongs to one run. Opening it with other settings is refused and the difference named; so is a folder with
-other files in it, and a run that another process is writing. Versions are on record but not compared: a run may go on
+other files in it, and a run that another process is writing. Several processes may share a run in parts ("2 of 8"),
+each with an answer store of its own. Versions are on record but not compared: a run may go on
 after an upgrade, only no longer bit by bit.
 """
 
@@ -15,8 +16,9 @@ import fcntl
 import json
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -34,27 +36,55 @@ LOCK = ".lock"
 PACKAGES = ("torch", "transformers")
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which part of a run a process does: the `number`th of `of`, counted from 1."""
+
+    number: int = 1
+    of: int = 1
+
+    @staticmethod
+    def parse(text: str) -> Part:
+        """The part that `2/8` names. Raises UsageError."""
+        number, _, of = text.partition("/")
+        if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+            raise UsageError(f"{text!r} is no part of a run", hint="write `--shard 2/8` for the second of eight parts")
+        return Part(int(number), int(of))
+
+    def has(self, index: int) -> bool:
+        """Whether the piece `index` of the work, counted from 0, belongs to this part."""
+        return index % self.of == self.number - 1
+
+    def __str__(self) -> str:
+        return f"{self.number}-of-{self.of}"
+
+
 class Run:
     """An open run folder. Made by `Run.open`; a context manager."""
 
-    def __init__(self, folder: Path, record: dict[str, Any], *, lock: int) -> None:
+    def __init__(self, folder: Path, record: dict[str, Any], *, locks: ExitStack, part: Part) -> None:
         self.folder = folder
         self.record = record
         """What run.json holds."""
-        self._lock = lock
+        self.part = part
+        self._locks = locks
         self._answers: AnswerStore | None = None
 
     @staticmethod
-    def open(out: Path, *, kind: str, settings: Mapping[str, Any]) -> Run:
-        """Begin a run in `out`, or go on with the one that is there.
+    def open(out: Path, *, kind: str, settings: Mapping[str, Any], part: Part | None = None) -> Run:
+        """Begin a run in `out`, or go on with the one that is there; with `part`, only that part of it.
 
         `settings` is the whole resolved config (`seed` is read from it, default 0). Raises UsageError if `out` holds
-        another run or other files, or if another process has it open.
+        another run or other files, or if another process has it (or this part of it) open.
         """
-        folder = _claim(out)
-        lock = _locked(folder)
+        part = part or Part()
         with ExitStack() as undo:
-            undo.callback(os.close, lock)
+            folder = _claim(out)
+            locks = undo.enter_context(ExitStack())
+            _lock(folder / LOCK, folder, locks, shared=part.of > 1)
+            if part.of > 1:
+                _lock(folder / f"{LOCK}-{part}", folder, locks, shared=False)
+            undo.enter_context(_alone(folder))
             wanted = json.loads(json.dumps(plain(settings)))
             record = _load(folder / RECORD)
             if record is None:
@@ -69,8 +99,7 @@ class Run:
                 write_json(folder / RECORD, record)
             elif record["digest"] != digest("run", kind, wanted):
                 raise _another_run(folder, record, {"kind": kind, **wanted})
-            undo.pop_all()
-        return Run(folder, record, lock=lock)
+            return Run(folder, record, locks=locks.pop_all(), part=part)
 
     def __enter__(self) -> Run:
         return self
@@ -82,9 +111,7 @@ class Run:
         if self._answers is not None:
             self._answers.close()
             self._answers = None
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        self._locks.close()
 
     @property
     def seed(self) -> int:
@@ -92,9 +119,15 @@ class Run:
 
     @property
     def answers(self) -> AnswerStore:
-        """The run's answer store, opened on first use."""
+        """The run's answer store, opened on first use. It reads those of the run's other parts too."""
+        return self.open_answers()
+
+    def open_answers(self, *, reuse: Sequence[Path] = ()) -> AnswerStore:
+        """The run's answer store, which also gives what the runs in the folders `reuse` were answered."""
         if self._answers is None:
-            self._answers = AnswerStore(self.path("answers.db"))
+            own = self.path(f"answers-{self.part}.db" if self.part.of > 1 else "answers.db")
+            others = [path for folder in (self.folder, *reuse) for path in answer_files(folder) if path != own]
+            self._answers = AnswerStore(own, reads=others)
         return self._answers
 
     def path(self, *parts: str | int) -> Path:
@@ -110,8 +143,11 @@ class Run:
         Time must not decide anything twice. The value is what JSON makes of it (tuples are lists), the first time too.
         """
         if name not in self.record["probed"]:
-            self.record["probed"][name] = json.loads(json.dumps(plain(make())))
-            write_json(self.folder / RECORD, self.record)
+            made = json.loads(json.dumps(plain(make())))
+            with _alone(self.folder):  # of several parts the first to know decides
+                self.record = _load(self.folder / RECORD) or self.record
+                self.record["probed"].setdefault(name, made)
+                write_json(self.folder / RECORD, self.record)
         return self.record["probed"][name]
 
     def save_json(self, name: str, value: Any) -> None:
@@ -131,6 +167,11 @@ def read_run(folder: Path) -> dict[str, Any]:
     return record
 
 
+def probed(folder: Path) -> dict[str, Any]:
+    """What a run in `folder` has found out so far (see `Run.probed`); nothing if there is no run yet."""
+    return (_load(folder / RECORD) or {}).get("probed", {})
+
+
 def _claim(out: Path) -> Path:
     """The folder, made if absent; refused if it holds anything but a run or the first moments of one."""
     if out.exists() and not out.is_dir():
@@ -141,33 +182,48 @@ def _claim(out: Path) -> Path:
             found = sorted(path.name for path in out.iterdir())
     except OSError as error:
         raise UsageError(f"{out} cannot be used ({error.strerror})", hint="choose another --out") from error
-    strangers = [name for name in found if name not in (LOCK, f"{RECORD}.part")]
+    strangers = [name for name in found if not name.startswith(LOCK) and name != f"{RECORD}.part"]
     if strangers and RECORD not in found:
         raise UsageError(f"{out} is not a run and not empty (it holds {strangers[0]!r})", hint="choose another --out")
     return out
 
 
-def _locked(folder: Path) -> int:
-    """A file descriptor that holds the folder's lock; the system lets go of it when the process ends, however it ends.
+def answer_files(folder: Path) -> list[Path]:
+    """The answer stores of a run: one, or one for every part that was done by a process of its own."""
+    return sorted(folder.glob("answers*.db"))
+
+
+def _lock(path: Path, folder: Path, locks: ExitStack, *, shared: bool) -> None:
+    """Hold the lock `path` until `locks` is closed; the system lets go of it when the process ends, however it ends.
 
     A record lock (lockf) and not flock, because a worker forked from a killed process would inherit the latter.
     """
     try:
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise UsageError(f"{folder} cannot be written ({error.strerror})", hint="choose another --out") from error
+    locks.callback(os.close, lock)
     try:
-        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
         holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
-        os.close(lock)
         raise UsageError(
             f"process {holder} is writing the run {folder}", hint="wait until it ends, or choose another --out"
         ) from error
-    with full_disk_stops(folder / LOCK):
+    with full_disk_stops(path):
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    return lock
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Waits until no other part of the run writes run.json."""
+    lock = os.open(folder / f"{LOCK}-record", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _load(path: Path) -> Any:

@@ -20,6 +20,7 @@ from homeschool.engine.answers import AnswerStore
 from homeschool.engine.rows import read_rows
 from homeschool.engine.run import read_run
 from homeschool.evaluate.exam import Exam, Item, read_items
+from homeschool.improve.trace_generated import trace_generated
 
 _ROUND = re.compile(r"(?P<arm>.+)-(?P<round>\d+)")
 _ANY_LENGTH = 1 << 40
@@ -43,9 +44,13 @@ def trace(run: Path, row_id: str) -> dict[str, Any]:
     Keys: `row` (its id), `columns`, `lineage` (source first, each `{id, step, file}`), `answers` (what the model said,
     one for every call that went into it), `places` (each `{file, kept, rule, reason, verdicts}`), `trained` (each round
     that learnt from it, with its decision) and `exams` (each sitting, over the problems of the row's level if it has
-    one, or the row itself if it is an exam problem). Raises UsageError if no row fits, or several do.
+    one, or the row itself if it is an exam problem). Raises UsageError if no row fits, or several do. For a run of
+    `generate` see `trace_generated`.
     """
-    settings = read_run(run)["settings"]
+    record = read_run(run)
+    if record["kind"] == "generate":
+        return trace_generated(run, row_id, record=record)
+    settings = record["settings"]
     rows = _rows(run)
     sittings = _sittings(run)
     found = _match(row_id, {*rows, *(item.id for exam in sittings.values() for item in exam.items)})

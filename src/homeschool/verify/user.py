@@ -11,28 +11,17 @@ The verifier's name holds the file's digest, so an edited file is another verifi
 from __future__ import annotations
 
 import inspect
-import sys
-import threading
-import traceback
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 from typing import Any, cast
 
-from homeschool.core.errors import HomeschoolError, UsageError, nearest
+from homeschool.core.errors import UsageError
 from homeschool.core.identity import file_digest
+from homeschool.core.own import UserCodeError, function_in, users_code
 from homeschool.core.protocols import Context
 from homeschool.core.records import Row
 from homeschool.core.verdict import Abstain, Broken, Fail, Pass, Verdict
 from homeschool.verify.answers import shown
-
-_IMPORTING = threading.Lock()
-
-
-class UserCodeError(HomeschoolError):
-    """What the user's own code raised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +34,7 @@ class UserVerifier:
 
     async def _judge(self, row: Row, answer: str) -> Verdict:
         try:
-            with _users_code():
+            with users_code():
                 said = self.function(answer, dict(row.columns))
                 if inspect.isawaitable(said):
                     said = await cast("Awaitable[Any]", said)
@@ -68,23 +57,10 @@ def load_user(spec: str) -> UserVerifier:
     Raises UsageError: no such file, a file that cannot be imported, no such function in it (naming the nearest), one
     that is not callable or does not take an answer and a row.
     """
-    place, _, function_name = spec.rpartition(":")
-    path = Path(place).expanduser()
-    if not path.is_file():
-        raise UsageError(f"there is no file {place!r} for verifier {spec!r}", hint="write `folder/file.py:function`")
-    module = _imported(path)
-    if not hasattr(module, function_name):
-        own = [name for name, value in vars(module).items() if inspect.isfunction(value) and not name.startswith("_")]
-        hint = nearest(function_name, own) if own else f"write `def {function_name or 'judge'}(answer, row):` in it"
-        raise UsageError(f"{path.name} has no function {function_name!r}", hint=hint)
-    function = getattr(module, function_name)
-    if not callable(function):
-        raise UsageError(
-            f"{function_name!r} in {path.name} is {type(function).__name__}, not a function",
-            hint=f"write `def {function_name}(answer, row):` that returns True or False",
-        )
-    _check_signature(function, f"{path.name}:{function_name}")
-    return UserVerifier(f"{path.name}:{function_name}@{file_digest(path)[:12]}", function)
+    function, path = function_in(spec, kind="verifier", sketch="def judge(answer, row):")
+    name = f"{path.name}:{spec.rpartition(':')[2]}"
+    _check_signature(function, name)
+    return UserVerifier(f"{name}@{file_digest(path)[:12]}", function)
 
 
 def _check_signature(function: Callable[..., Any], name: str) -> None:
@@ -98,44 +74,3 @@ def _check_signature(function: Callable[..., Any], name: str) -> None:
         raise UsageError(
             f"{name}{signature} cannot be called with an answer and a row", hint="write `def judge(answer, row):`"
         ) from None
-
-
-def _imported(path: Path) -> ModuleType:
-    """The file as a module of a name no one else has, with its folder on `sys.path` while it is imported."""
-    # dataclasses look their module up in sys.modules, so it must be there.
-    module = ModuleType(f"homeschool_user_{path.stem}_{file_digest(path)[:12]}")
-    module.__file__ = str(path)
-    folder = str(path.resolve().parent)
-    with _IMPORTING:
-        sys.modules[module.__name__] = module
-        sys.path.insert(0, folder)
-        try:
-            with _users_code():
-                exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), vars(module))
-        except UserCodeError as error:
-            del sys.modules[module.__name__]
-            line, kind = _line_in(path, error.__cause__), type(error.__cause__).__name__
-            said = f": {error.message}" if error.message else ""
-            message = f"{path.name} cannot be imported ({kind}{said}, line {line})"
-            raise UsageError(message, hint=f"run `python {path}` to see it fail") from error
-        finally:
-            sys.path.remove(folder)
-    return module
-
-
-def _line_in(path: Path, error: BaseException | None) -> int | str:
-    """The last line of this file that was at work when `error` was raised."""
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        return error.lineno or "?"
-    frames = traceback.extract_tb(error.__traceback__) if error else []
-    return next((frame.lineno or "?" for frame in reversed(frames) if frame.filename == str(path)), "?")
-
-
-@contextmanager
-def _users_code() -> Iterator[None]:
-    """The one boundary: whatever a person's code raises, `sys.exit()` too, is theirs and becomes a record."""
-    try:
-        yield
-    except (Exception, SystemExit) as error:
-        text = " ".join(str(error).split()) if not isinstance(error, SyntaxError) else error.msg
-        raise UserCodeError(text) from error

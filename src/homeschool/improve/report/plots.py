@@ -308,7 +308,8 @@ def columns(values: Sequence[tuple[str, float | None]], *, label: str) -> str:
             parts.append(tag("rect", class_="fill", **box))
         if index % every == 0:
             words = "-" if value is None else short(value)
-            parts.append(text(middle, y(value or 0) - 6, words, class_="tick", text_anchor="middle"))
+            inside = max(middle, _LETTER / 2 * len(words))  # a wide number on a thin first bar
+            parts.append(text(inside, y(value or 0) - 6, words, class_="tick", text_anchor="middle"))
             parts.append(text(middle, frame.height - 6, name, class_="tick", text_anchor="middle"))
     return picture(frame.width, frame.height, "".join(parts), label=label, class_="plot")
 

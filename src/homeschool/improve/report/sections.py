@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from homeschool.improve.report.curves import WHOLE, main_names, rounds_of
-from homeschool.improve.report.page import bullets, figure, prose, section, table
+from homeschool.improve.report.page import bullets, figure, key, kicker, prose, section, table
 from homeschool.improve.report.plots import (
     accuracy_plot,
     bars,
@@ -41,17 +41,8 @@ from homeschool.improve.report.words import (
 
 def opening(result: Result) -> str:
     said = outcome(result)
-    kicker = " \N{MIDDLE DOT} ".join(
-        clean(part)
-        for part in (
-            "Homeschool report",
-            run_name(result),
-            result.get("task"),
-            result.get("method"),
-            None if result.get("seed") is None else f"seed {result['seed']}",
-        )
-        if part
-    )
+    seed = None if result.get("seed") is None else f"seed {result['seed']}"
+    above = kicker(["Homeschool report", run_name(result), result.get("task"), result.get("method"), seed])
     figures = [
         ("before", percent(said.before)),
         ("after", percent(said.after)),
@@ -59,7 +50,6 @@ def opening(result: Result) -> str:
         ("exam problems", count(said.n)),
         ("the whole loop", duration(result.get("seconds"))),
     ]
-    key = "".join(f"<div><dt>{clean(name)}</dt><dd>{clean(value)}</dd></div>" for name, value in figures)
     dev = next((at(record, "dev", "n") for record in rounds_of(result) if at(record, "dev", "n")), None)
     exam = count(at(result, "base", "n") or at(result, "final", "n"))
     gate = f"Small dots: {count(dev)} other problems that the gate looks at after each round. " if dev else ""
@@ -74,11 +64,11 @@ def opening(result: Result) -> str:
     drawings = accuracy_plot(result) + accuracy_plot(result, narrow=True)
     return "\n".join(
         (
-            f'<header><p class="kicker">{kicker}</p>',
+            f"<header>{above}",
             f"<h1>{clean(said.statement)}</h1>",
             f'<p class="evidence">{clean(said.evidence)}</p>' if said.evidence else "",
             prose(making(result)),
-            f'<dl class="key">{key}</dl></header>',
+            f"{key(figures)}</header>",
             f'<div class="lead">{figure("", drawings, clean(caption))}</div>',
         )
     )

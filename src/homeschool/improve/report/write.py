@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from homeschool.core.errors import HomeschoolError
 from homeschool.engine.files import replacing
 from homeschool.improve.report import sections
 from homeschool.improve.report.curves import WHOLE
-from homeschool.improve.report.page import bullets, prose, section
-from homeschool.improve.report.svg import clean
+from homeschool.improve.report.page import again, bullets, excerpt, facts, note, prose, section, whole
 from homeschool.improve.report.words import (
     NOT_MEASURED,
     NOT_RECORDED,
@@ -37,7 +34,6 @@ from homeschool.improve.report.words import (
     run_name,
 )
 
-_LONGEST_EXAMPLE = 900
 _MOST_EXAMPLES = 6
 
 
@@ -47,12 +43,7 @@ def write_report(run_folder: Path) -> Path:
     Raises HomeschoolError if there is no result yet or it cannot be read.
     """
     result = read_result(run_folder)
-    page = Template(_asset("report.html")).substitute(
-        title=clean(outcome(result).sentence),
-        style=_asset("plots.css") + _asset("report.css"),
-        body=_body(result),
-    )
-    return _write(run_folder / "report.html", page)
+    return _write(run_folder / "report.html", whole(outcome(result).sentence, _body(result)))
 
 
 def write_card(run_folder: Path) -> Path:
@@ -75,10 +66,6 @@ def read_result(run_folder: Path) -> dict[str, Any]:
     if not isinstance(result, dict):
         raise HomeschoolError(f"{path} holds {type(result).__name__}, not an object", hint=again)
     return result
-
-
-def _asset(name: str) -> str:
-    return files("homeschool.improve.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _write(path: Path, content: str) -> Path:
@@ -111,9 +98,9 @@ def _lessons(result: Result) -> str:
     refused = _examples(result, "refused")
     if not accepted and not refused:
         return ""
-    kept = [_note("kept", lesson.get("prompt"), lesson.get("completion")) for lesson in accepted]
+    kept = [note("kept", lesson.get("prompt"), lesson.get("completion")) for lesson in accepted]
     thrown = [
-        _note("refused", lesson.get("prompt"), lesson.get("completion"), why=lesson.get("reason")) for lesson in refused
+        note("refused", lesson.get("prompt"), lesson.get("completion"), why=lesson.get("reason")) for lesson in refused
     ]
     none = '<p class="none">none</p>'
     columns = (
@@ -128,9 +115,9 @@ def _before_after(result: Result) -> str:
     if not pairs:
         return ""
     rows = "".join(
-        f'<pre class="problem">{_cut(pair.get("prompt"))}</pre><div class="pair">'
-        f'<div class="note"><p class="tagline">before</p><pre>{_cut(pair.get("before"))}</pre></div>'
-        f'<div class="note kept"><p class="tagline">after</p><pre>{_cut(pair.get("after"))}</pre></div></div>'
+        f'<pre class="problem">{excerpt(pair.get("prompt"))}</pre><div class="pair">'
+        f'<div class="note"><p class="tagline">before</p><pre>{excerpt(pair.get("before"))}</pre></div>'
+        f'<div class="note kept"><p class="tagline">after</p><pre>{excerpt(pair.get("after"))}</pre></div></div>'
         for pair in pairs
     )
     return section("The same exam problem, before and after", rows)
@@ -138,24 +125,6 @@ def _before_after(result: Result) -> str:
 
 def _examples(result: Result, kind: str) -> list[Mapping[str, Any]]:
     return list(at(result, "examples", kind) or [])[:_MOST_EXAMPLES]
-
-
-def _note(kind: str, prompt: object, answer: object, *, why: object = None) -> str:
-    reason = f'<p class="why">{clean(why)}</p>' if why else ""
-    return f'<div class="note {kind}">{_pre(prompt, answer)}{reason}</div>'
-
-
-def _pre(prompt: object, answer: object) -> str:
-    return f'<pre><span class="asked">{_cut(prompt)}</span>\n{_cut(answer)}</pre>'
-
-
-def _cut(words: object) -> str:
-    """Text of an example: stripped of outer blank lines, escaped, and said how much of it is left out."""
-    whole = str(NOT_MEASURED if words is None else words).strip("\n")
-    more = len(whole) - _LONGEST_EXAMPLE
-    return clean(whole[:_LONGEST_EXAMPLE]) + (
-        f' <em class="soft">({count(more)} more characters)</em>' if more > 0 else ""
-    )
 
 
 def _promotion(result: Result) -> str:
@@ -173,35 +142,26 @@ def _promotion(result: Result) -> str:
         if at(needed, "n")
         else NOT_MEASURED
     )
-    facts = {
+    told = {
         "checkpoint": result.get("checkpoint") or "none",
         "forgetting set": kept,
         "exam problems needed": items,
         "stopped early": result.get("stopped") or "no",
     }
     why = str(result.get("why") or "").removeprefix("promoted: ").removeprefix("not promoted: ")
-    return section("What was promoted, and why", prose(f"{decision}: {why}" if why else f"{decision}."), _facts(facts))
+    return section("What was promoted, and why", prose(f"{decision}: {why}" if why else f"{decision}."), facts(told))
 
 
 def _again(result: Result) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in (result.get("versions") or {}).items())
     memory = result.get("peak_rss_mb")
-    facts = {
+    told = {
         "seed": NOT_RECORDED if result.get("seed") is None else result["seed"],
         "versions": versions or NOT_RECORDED,
         "time": duration(result.get("seconds")),
         "peak memory": NOT_MEASURED if memory is None else f"{count(memory)} MB",
     }
-    command = result.get("command")
-    box = f'<pre class="command">{clean(command)}</pre>' if command else f'<p class="none">{NOT_RECORDED}</p>'
-    config = clean(json.dumps(result.get("config") or {}, indent=2, ensure_ascii=False))
-    return section(
-        "Do it again", box, _facts(facts), f"<details><summary>The whole config</summary><pre>{config}</pre></details>"
-    )
-
-
-def _facts(facts: Mapping[str, object]) -> str:
-    return '<dl class="facts">' + "".join(f"<dt>{clean(k)}</dt><dd>{clean(v)}</dd>" for k, v in facts.items()) + "</dl>"
+    return again(result.get("command"), told, result.get("config") or {})
 
 
 def _card(result: Result) -> str:
