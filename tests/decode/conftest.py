@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 from homeschool.decode.sample import Sampler
 from homeschool.models import nano
 from homeschool.models.local import Checkpoint
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `schemas`
 
 ENDS = [2, 40, 50, 60]
 """Several end tokens, so that a random model ends some answers early."""

@@ -29,6 +29,10 @@ HASTE = 256
 """Tokens within which a walk that does not look ahead must end, where one that does may be tried after it."""
 
 
+class StuckError(Exception):
+    """The grammar library cannot follow a token, though its mask allowed it: it has met a limit of its own."""
+
+
 class Form:
     """One answer held to a schema, and the way out of it."""
 
@@ -41,10 +45,14 @@ class Form:
         self._ending = ending
         """Bytes that end one open bracket (see `schema.ending`); None if every step must be looked at."""
         self._patient = patient
+        self._stuck = False
 
     def allowed(self) -> NDArray[np.bool_]:
-        """[V] whether each token may come next."""
+        """[V] whether each token may come next; every token, where the library is stuck and the answer is lost."""
         tokens = self._state.next_tokens()
+        self._stuck = not (tokens.any() or self._state.complete)
+        if self._stuck:
+            return np.ones_like(tokens)
         if self._ends and self._state.complete:
             tokens = tokens.copy()
             tokens[list(self._ends)] = True
@@ -52,23 +60,32 @@ class Form:
 
     def settle(self, token: int, *, left: int) -> int:
         """Write `token`, or the certificate's where the answer could not end within `left` more tokens; which one."""
-        if token in self._ends:
+        if token in self._ends or self._stuck:
             return token
         state, plan = self._state, self._plan
         if plan is not None and state.cost(plan) > left:
             return self._follow(plan)
         after = state.copy()
-        after.type(token)
+        try:
+            after.type(token)
+        except StuckError:
+            return self._give_way(token, left=left)
         if self._ending is not None and left >= (after.depth + 1) * self._ending:
             self._state, self._plan = after, None
             return token
         way_out = self._way_out(after, token, left=left)
         if way_out is None:
-            plan = plan if plan is not None else certificate(state, most=left + 1, patient=self._patient)
-            if plan is not None:
-                return self._follow(plan)
+            return self._give_way(token, left=left)
         self._state, self._plan = after, way_out
         return token
+
+    def _give_way(self, token: int, *, left: int) -> int:
+        """Write the certificate's token instead of `token`, after which there would be no way out."""
+        plan = self._plan
+        if plan is None:
+            plan = certificate(self._state, most=left + 1, patient=self._patient)
+        self._stuck = plan is None
+        return token if plan is None else self._follow(plan)
 
     def _follow(self, plan: tuple[int, ...]) -> int:
         """Write the next token of a plan; an end token if nothing is left of it."""
@@ -82,12 +99,12 @@ class Form:
     @property
     def complete(self) -> bool:
         """Whether what is written is a whole answer."""
-        return self._state.complete
+        return self._state.complete and not self._stuck
 
     @property
     def over(self) -> bool:
-        """Whether nothing more is needed: the answer is whole, and cannot go on or has no other way to end."""
-        return self._state.complete and (not self._ends or self._state.closed)
+        """Whether the answer ends here: it is whole, and cannot go on or has no other way to end; or it is lost."""
+        return self._stuck or (self._state.complete and (not self._ends or self._state.closed))
 
     def _way_out(self, after: State, token: int, *, left: int) -> tuple[int, ...] | None:
         """A certificate of `after`, the state after `token`, of at most `left` tokens."""
@@ -147,8 +164,11 @@ def certificate(state: State, *, most: int, patient: bool) -> tuple[int, ...] | 
 
     patient: look ahead too if the quick walk fails; it can go round in circles inside patterns.
     """
-    found = _walk(state, most=min(most, HASTE) if patient else most)
-    return _walk(state, most=most, patient=True) if found is None and patient else found
+    try:
+        found = _walk(state, most=min(most, HASTE) if patient else most)
+        return _walk(state, most=most, patient=True) if found is None and patient else found
+    except StuckError:
+        return None
 
 
 def preferences(texts: Sequence[bytes], *, inside: bool) -> NDArray[np.int64]:

@@ -25,8 +25,8 @@ from llguidance import LLMatcher, LLTokenizer
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from homeschool.core.errors import HomeschoolError, UnanswerableError
-from homeschool.decode.closing import Form, certificate, preferences
+from homeschool.core.errors import UnanswerableError
+from homeschool.decode.closing import Form, StuckError, certificate, preferences
 from homeschool.decode.schema import ending, prepare, refused, strings
 from homeschool.models.local import Checkpoint
 
@@ -234,12 +234,9 @@ class State:
         self.typed = ()
 
     def take(self, symbol: int) -> None:
-        """Go on by one of `next_symbols`. Raises HomeschoolError where the library does not agree."""
+        """Go on by one of `next_symbols`. Raises StuckError where the library meets a limit of its own."""
         if not self._matcher.consume_token(symbol):
-            raise HomeschoolError(
-                f"the grammar library refused a token that it had allowed ({self._matcher.get_error()[:200]})",
-                hint="report this with the schema",
-            )
+            raise StuckError(_first_line(self._matcher.get_error()))
         self._mask = None
         self._scan(self.symbols.texts[symbol])
 

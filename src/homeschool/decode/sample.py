@@ -243,7 +243,7 @@ class Sampler:
             return "stop"
         full = len(row.tokens) >= row.limit
         if row.form:
-            return "stop" if row.form.over or (full and row.form.complete) else "length" if full else ""
+            return "" if not (full or row.form.over) else "stop" if row.form.complete else "length"
         if row.sampling.stop:
             # A stop string of B bytes lies within the last B tokens; only then is the whole answer looked at.
             window = max(len(stop.encode()) for stop in row.sampling.stop) + 4

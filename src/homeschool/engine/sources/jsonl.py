@@ -73,10 +73,9 @@ def _lines(file: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
             raise UsageError(
                 f"line {number} of {name} is longer than {LONGEST >> 20} MiB", hint="write one JSON object per line"
             )
-        if number == 1:
-            raw = raw.removeprefix(_BOM)
-        if not raw.isspace() and raw:
-            yield number, raw
+        raw = raw.removeprefix(_BOM) if number == 1 else raw
+        if line := raw.rstrip():
+            yield number, line
 
 
 def _record(raw: bytes, number: int, name: str) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def _located(name: str) -> tuple[Path, str]:
     if Path(name).exists():
         return Path(name), ""
     where, _, split = name.rpartition("#")
-    return (Path(where), split) if where and split else (Path(name), "")
+    return (Path(where), split) if split and Path(where or "#").exists() else (Path(name), "")
 
 
 def _folder(name: str) -> Path:

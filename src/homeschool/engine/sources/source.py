@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from types import NoneType
 from typing import Any
 
 from homeschool.core.errors import UsageError
@@ -18,6 +19,7 @@ from homeschool.core.records import PROVENANCE, Row
 from homeschool.engine.sources.occurrence import Occurrences
 
 _ID = re.compile(r"[0-9a-f]{24}")
+_NO_HISTORY = f"its {PROVENANCE} is not a row's history"
 KINDS = (
     "a .jsonl, .json, .parquet or .arrow file, a run's folder, a dataset's folder, a folder of text or Markdown, "
     "a git repository, py:PACKAGE or -"
@@ -75,11 +77,13 @@ def _rows(name: str, records: Iterable[Mapping[str, Any]], notes: Mapping[str, i
 def _row(record: Mapping[str, Any]) -> Row:
     if PROVENANCE not in record:
         return Row.source(record)
+    if not isinstance(record[PROVENANCE], (Mapping, NoneType)):
+        raise ValueError(_NO_HISTORY)
     row = Row.from_dict(record)
     p = row.provenance
     texts = (p.id, p.step, p.model, *p.parents, *p.calls)
     if not all(isinstance(text, str) for text in texts) or not _ID.fullmatch(p.id) or type(p.seed) is not int:
-        raise ValueError(f"its {PROVENANCE} is not a row's history")
+        raise ValueError(_NO_HISTORY)
     return row
 
 
@@ -93,7 +97,7 @@ def _again(row: Row, earlier: int) -> Row:
 
 def _why(error: Exception) -> str:
     if isinstance(error, (KeyError, AttributeError)):
-        return f"its {PROVENANCE} is not a row's history"
+        return _NO_HISTORY
     return str(error).partition("\n")[0][:200]
 
 

@@ -105,7 +105,7 @@ def _chosen(name: str, splits: Sequence[str], split: str) -> str:
     for each in (split, wanted):
         if each in splits:
             return each
-    raise UsageError(f"{name} has no split {wanted!r}", hint=f"name one after #: {', '.join(sorted(splits)[:10])}")
+    raise UsageError(f"{name} has no split {split or wanted!r}", hint=f"name one after #: {', '.join(sorted(splits)[:10])}")
 
 
 def _licence(folder: Folder, base: str) -> str:
