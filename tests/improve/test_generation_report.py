@@ -77,8 +77,8 @@ def test_the_report_holds_every_part(tmp_path: Path) -> None:
         "What is 5 + 5?",
         "Traceback: line 1 boo",
         "Over 48 rows; the last bar holds all longer ones",
-        "Over 96 answers behind 48 rows",
-        "length 12 · 12%",
+        "Over 120 answers behind 60 rows, kept and dropped",
+        "length 15 · 12%",
         "generator small 120 2.5 600 420 $1.00 / $4.00",
         "Rows kept for each source row, by shard",
         "two_steps, cccccccccccccccccccccccc",
@@ -158,9 +158,9 @@ def test_copies_and_lengths_are_counted(tmp_path: Path, monkeypatch: pytest.Monk
 def test_answers_are_looked_up_in_the_store(tmp_path: Path) -> None:
     make_run(tmp_path, rows=20)
     told = answers(tmp_path)
-    assert (told.rows, told.number) == (16, 32)
-    assert told.endings == {"stop": 28, "length": 4}
-    assert sum(told.tokens.values()) == 32
+    assert (told.rows, told.number) == (20, 40)
+    assert told.endings == {"stop": 35, "length": 5}
+    assert sum(told.tokens.values()) == 40
 
 
 def test_a_histogram_counts_everything_once() -> None:

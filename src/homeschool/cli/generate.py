@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from homeschool.cli.inputs import add_run, folder_of, options, rows_digest
-from homeschool.cli.job import Job, prices_of, roles_of, with_names
+from homeschool.cli.job import Job, open_job, prices_of, roles_of, with_names
 from homeschool.core.errors import StoppedError, UsageError
 
 if TYPE_CHECKING:
@@ -100,13 +100,26 @@ async def _generate(args: argparse.Namespace, job: Job, source: Source, run: Run
 
     recipe = job.made()
     with board:
+        if args.engine == "ray":
+            return await _generate_on_ray(args, job, source, run, board)
         async with _ready(job, run, board):
-            if args.engine == "ray":
-                from homeschool.engine.ray import generate_on_ray
-
-                return await generate_on_ray(job, source, run=run, board=board, limit=args.rows)
             world = job.world(run.answers, window=SHARD)
             return await generate(recipe, source, world=world, run=run, board=board, limit=args.rows)
+
+
+async def _generate_on_ray(args: argparse.Namespace, job: Job, source: Source, run: Run, board: Board) -> Funnel:
+    """Endpoints are found out about here, once, for all workers; what needs a GPU is opened by the workers alone."""
+    from dataclasses import replace
+    from functools import partial
+
+    from homeschool.engine.ray import Kit, generate_on_ray
+
+    remote = {role: name for role, name in job.roles.items() if name.startswith(("http://", "https://"))}
+    async with _ready(replace(job, roles=remote), run, board):
+        pass
+    theirs = replace(job, known=run.record["probed"])
+    kit = Kit(partial(open_job, theirs), heavy=len(remote) < len(job.roles), reuse=tuple(args.reuse))
+    return await generate_on_ray(job.made(), source, kit=kit, run=run, board=board, limit=args.rows)
 
 
 async def _preview(

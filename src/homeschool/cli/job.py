@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +85,15 @@ class Job:
             concurrency=self.concurrency,
             drop_unanswered=self.drop_unanswered,
         )
+
+
+def open_job(job: Job, workers: int, name: str) -> tuple[Recipe | Pooled | Grouped, Callable[[AnswerStore], World]]:
+    """What worker `name` of `workers` needs of `job` (see `engine.ray.Kit`): they share what may be asked at once."""
+    from homeschool.engine.generate import SHARD
+
+    logs = job.logs / name if job.logs else None
+    mine = replace(job, concurrency=max(1, job.concurrency // workers), logs=logs)
+    return mine.made(), partial(mine.world, window=SHARD)
 
 
 def roles_of(model: str | None, others: Sequence[str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def canonical(value: Any) -> str:
     """`value` as the one JSON text that equal values share. NaN and infinities raise ValueError."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain)
+    return _ENCODER.encode(value)
 
 
 def digest(*parts: Any) -> str:
@@ -50,3 +50,9 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "__fspath__"):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no canonical form: pass text, numbers, lists or mappings")
+
+
+# Made once: every seed, key and id of a run goes through it, and json.dumps would make it anew each time.
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False, default=_plain
+)

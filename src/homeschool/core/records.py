@@ -77,11 +77,11 @@ class Row:
 
     def called(self, calls: Sequence[Completion]) -> Row:
         """The same row with `calls` as the answers it was made from, under the id that this gives it."""
-        keys = tuple(call.key for call in calls)
-        p = self.provenance
-        made = {"model": calls[0].model, "sampling": calls[0].sampling, "seed": calls[0].seed} if calls else {}
+        p, keys = self.provenance, tuple(call.key for call in calls)
         name = digest("row", self.columns, p.parents, p.step, keys)
-        return replace(self, provenance=replace(p, id=name, calls=keys, **made))
+        first = calls[0] if calls else p
+        made = (first.model, first.sampling, first.seed)
+        return Row(self.columns, Provenance(name, p.parents, p.step, *made, calls=keys, verdicts=p.verdicts))
 
     @staticmethod
     def join(
@@ -283,6 +283,13 @@ class Completion:
     model: str = ""
     sampling: Mapping[str, Any] = field(default_factory=dict[str, Any])
     seed: int = 0
+
+    def named(self, key: str, *, model: str, sampling: Mapping[str, Any], seed: int) -> Completion:
+        """The same answer under its key, with who gave it to what."""
+        # As dataclasses.replace, which takes three times as long, and every answer comes through here.
+        said = (self.text, self.finish_reason, self.token_ids, self.logprobs)
+        counted = (self.prompt_tokens, self.completion_tokens)
+        return Completion(*said, *counted, self.reasoning, self.refusal, self.tool_calls, key, model, sampling, seed)
 
     @property
     def tokens(self) -> int:

@@ -11,6 +11,7 @@ ended (see `schema.ending`), and the last one is tried again before a new one is
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -179,12 +180,12 @@ def preferences(texts: Sequence[bytes], *, inside: bool) -> NDArray[np.int64]:
 
 
 def _walk(state: State, *, most: int, patient: bool = False) -> tuple[int, ...] | None:
-    """Symbols to the end by preference; a patient walk looks one step ahead and shuns what it has seen."""
+    """Symbols to the end by preference; a patient walk looks one step ahead and goes where it has been least."""
     begun, left = state.begun() if state.typed else [], most + len(state.typed)
     state = state.copy()
     state.typed = ()
     path: list[int] = []
-    seen: set[bytes] = set()
+    seen = Counter[bytes]()
     while begun or not state.complete:
         if begun:
             choice = min(begun, key=lambda symbol: len(state.symbols.spelled(symbol)))
@@ -208,14 +209,13 @@ def _preferred(state: State) -> int | None:
     return int(order[first]) if len(order) and allowed[first] else None
 
 
-def _look_ahead(state: State, seen: set[bytes]) -> int | None:
-    """The choice after which the answer can be closed; else one that leads where the walk has not been."""
+def _look_ahead(state: State, seen: Counter[bytes]) -> int | None:
+    """The choice after which the answer can be closed; else the one that leads where the walk has been least."""
     order = state.symbols.orders[state.inside]
-    allowed = order[state.next_symbols()[order]]
     firsts: dict[int, int] = {}
-    for symbol in allowed.tolist():
+    for symbol in order[state.next_symbols()[order]].tolist():
         firsts.setdefault(_kind(state.symbols.texts[symbol][0]), symbol)
-    fresh: list[tuple[int, bytes]] = []
+    best: tuple[int, bytes] | None = None
     for symbol in firsts.values():
         after = state.copy()
         after.take(symbol)
@@ -223,12 +223,12 @@ def _look_ahead(state: State, seen: set[bytes]) -> int | None:
         if after.complete or (closing is not None and _closes(state.symbols.texts[closing])):
             return symbol
         mask = after.next_symbols().tobytes()
-        if closing is not None and mask not in seen:
-            fresh.append((symbol, mask))
-    if not fresh:
-        return next(iter(firsts.values()), None)
-    seen.add(fresh[0][1])
-    return fresh[0][0]
+        if closing is not None and (best is None or seen[mask] < seen[best[1]]):
+            best = symbol, mask
+    if best is None:
+        return None
+    seen[best[1]] += 1
+    return best[0]
 
 
 def _kind(byte: int) -> int:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -35,11 +35,11 @@ CREATE TABLE IF NOT EXISTS answers (
     cut INTEGER NOT NULL,
     answer TEXT NOT NULL,
     checksum TEXT NOT NULL,
-    question TEXT NOT NULL,
+    question INTEGER NOT NULL,
     asked INTEGER NOT NULL DEFAULT 1,
     PRIMARY KEY (key, max_tokens)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS questions (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
+);
+CREATE TABLE IF NOT EXISTS questions (number INTEGER PRIMARY KEY, text TEXT NOT NULL);
 """
 
 # The first answer is kept, because somebody has seen it; that it was asked again is counted.
@@ -47,17 +47,18 @@ _COMMIT = """
 INSERT INTO answers (key, max_tokens, tokens, cut, answer, checksum, question) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key, max_tokens) DO UPDATE SET asked = asked + 1
 """
-_COMMIT_QUESTION = "INSERT OR IGNORE INTO questions (name, text) VALUES (?, ?)"
+_COMMIT_QUESTION = "INSERT INTO questions (text) VALUES (?)"
 _REPAIR = "DELETE FROM answers WHERE key = ? AND max_tokens = ?"
 _LOOKUP = """
 SELECT key, max_tokens, tokens, cut, answer, checksum, question FROM answers
 WHERE key IN ({marks}) ORDER BY key, max_tokens
 """
-_QUESTION = "SELECT text FROM questions WHERE name = (SELECT question FROM answers WHERE key = ? LIMIT 1)"
+_QUESTION = "SELECT text FROM questions WHERE number = ?"
+_QUESTION_OF = "SELECT question FROM answers WHERE key = ? AND question > 0"
 _KEYS_PER_QUERY = 500
 
-Entry = tuple[str, int, int, int, str, str, str]
-"""key, max_tokens, tokens, cut, answer, checksum, question."""
+Entry = tuple[str, int, int, int, str, str, int]
+"""key, max_tokens, tokens, cut, answer, checksum, number of the question (0: not on record)."""
 
 
 class AnswerStore:
@@ -105,35 +106,29 @@ class AnswerStore:
         answers: Sequence[Completion],
         *,
         max_tokens: int | Sequence[int],
-        questions: Mapping[str, tuple[str, str]] | None = None,
+        questions: Sequence[str] | None = None,
     ) -> None:
         """Store `answers` under their keys in one transaction: all of them or none.
 
-        `max_tokens` is the limit they were asked with: one for all, or one for each. `questions` gives, by answer key,
-        the name and the text of what was asked. A key that is already there keeps its answer and counts that it was
-        asked again. Raises StoppedError if the disk is full.
+        `max_tokens` is the limit they were asked with: one for all, or one for each. `questions` are the texts of what
+        was asked, one for each answer (equal neighbours are stored once). A key that is already there keeps its answer
+        and counts that it was asked again. Raises StoppedError if the disk is full.
         """
         limits = [max_tokens] * len(answers) if isinstance(max_tokens, int) else max_tokens
-        asked = questions or {}
-        entries = [
-            _written(answer, limit, asked.get(answer.key, ("", ""))[0])
-            for answer, limit in zip(answers, limits, strict=True)
-        ]
         with self._guarded(), self._connection:
+            numbers = self._numbers(questions) if questions else [0] * len(answers)
+            entries = [_written(*each) for each in zip(answers, limits, numbers, strict=True)]
             if self._unreadable:
                 self._connection.executemany(_REPAIR, self._unreadable.intersection(entry[:2] for entry in entries))
                 self._unreadable.difference_update(entry[:2] for entry in entries)
             self._connection.executemany(_COMMIT, entries)
-            if asked:
-                self._connection.executemany(_COMMIT_QUESTION, set(asked.values()))
 
     def question_of(self, key: str) -> dict[str, Any] | None:
         """What was asked for the answer `key` (prompt, sampling, schema, tools), or None if that is not on record."""
         with self._guarded():
             for connection in (self._connection, *self._others):
-                found = connection.execute(_QUESTION, [key]).fetchone()
-                if found is not None:
-                    return json.loads(found[0])
+                for (number,) in connection.execute(_QUESTION_OF, [key]):
+                    return json.loads(connection.execute(_QUESTION, [number]).fetchone()[0])
         return None
 
     def times_asked(self) -> dict[str, int]:
@@ -167,15 +162,27 @@ class AnswerStore:
                         found[key] = (entry, completion)
         return found
 
+    def _numbers(self, questions: Sequence[str]) -> list[int]:
+        """Store the texts, and return the number of each."""
+        numbers: list[int] = []
+        for place, text in enumerate(questions):
+            if place and text == questions[place - 1]:
+                numbers.append(numbers[-1])
+            else:
+                number = self._connection.execute(_COMMIT_QUESTION, [text]).lastrowid
+                assert number is not None
+                numbers.append(number)
+        return numbers
+
     def _borrow(self, other: sqlite3.Connection, entries: Sequence[Entry]) -> None:
+        """Copy answers, and what was asked, from another store."""
         if not entries:
             return
-        names = {entry[6] for entry in entries}
-        marks = ",".join("?" * len(names))
         with self._guarded(), self._connection:
-            asked = other.execute(f"SELECT name, text FROM questions WHERE name IN ({marks})", list(names)).fetchall()
-            self._connection.executemany(_COMMIT, entries)
-            self._connection.executemany(_COMMIT_QUESTION, asked)
+            texts = [(other.execute(_QUESTION, [entry[6]]).fetchone() or ("",))[0] for entry in entries]
+            numbers = self._numbers(texts)
+            copies = [(*entry[:6], number) for entry, number in zip(entries, numbers, strict=True)]
+            self._connection.executemany(_COMMIT, copies)
 
     def _read(self, entry: Entry) -> Completion | None:
         """The stored answer; None if the entry is damaged, which is remembered so that `commit` replaces it."""
@@ -215,6 +222,7 @@ def _connect(path: Path, *, write: bool = True) -> sqlite3.Connection:
                 connection = sqlite3.connect(path, timeout=30)
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute("PRAGMA synchronous=NORMAL")
+                connection.execute("PRAGMA wal_autocheckpoint=8000")  # pages: syncing the file is what takes time
                 connection.executescript(_TABLES)
             # A damaged text must reach its checksum, not end the query.
             connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
@@ -227,7 +235,7 @@ def _connect(path: Path, *, write: bool = True) -> sqlite3.Connection:
     return connection
 
 
-def _written(answer: Completion, limit: int, question: str) -> Entry:
+def _written(answer: Completion, limit: int, question: int) -> Entry:
     """A table row. A model that tells neither tokens nor their number used at most `limit` of them."""
     record: dict[str, Any] = {
         "text": answer.text,
@@ -242,11 +250,13 @@ def _written(answer: Completion, limit: int, question: str) -> Entry:
     for name in _RARE:
         if value := getattr(answer, name):
             record[name] = value
-    text = json.dumps(record, separators=(",", ":"))
+    text = _ENCODER.encode(record)
     tokens = answer.tokens or limit
     cut = int(answer.finish_reason == "length")
     return answer.key, limit, tokens, cut, text, _checksum(answer.key, limit, tokens, cut, text), question
 
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
 _RARE = ("completion_tokens", "reasoning", "refusal", "tool_calls")
 """Fields of a Completion that most answers lack, written only where they say something."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -147,6 +147,38 @@ async def together(work: Iterable[Awaitable[Any]]) -> list[Any]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+class Slots:
+    """At most so many holders at once, first come, first served. (asyncio.Semaphore looks through all who wait.)"""
+
+    def __init__(self, number: int) -> None:
+        self._free = number
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def __aenter__(self) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # its turn came in the same moment: it goes to the next
+                self._release()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._release()
+
+    def _release(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+
 class Desk:
     """Where the answers of one model come from. Use as an async context manager: it holds the model open meanwhile.
 
@@ -165,9 +197,9 @@ class Desk:
         self.model = model
         self.tally = tally if tally is not None else Tally()
         self._store = store
-        self._heard = heard or (lambda answers, tokens: None)
+        self._heard = heard
         self._concurrency = concurrency
-        self._slots = asyncio.Semaphore(concurrency)
+        self._slots = Slots(concurrency)
         self._asking: dict[tuple[Name, ...], asyncio.Future[dict[Name, Completion]]] = {}
         self._uncommitted: list[tuple[_Question, dict[Name, Completion], asyncio.Future[None]]] = []
         self._commit_timer: asyncio.TimerHandle | None = None
@@ -296,13 +328,14 @@ class Desk:
         if self._store is None:
             return {}
         keys: defaultdict[int, list[str]] = defaultdict(list)
-        for key, limit in (name for question in questions for name in question.names):
-            keys[limit].append(key)
-        return {
-            (key, limit): answer
-            for limit, some in keys.items()
-            for key, answer in self._store.lookup(some, max_tokens=limit).items()
-        }
+        for question in questions:
+            for key, limit in question.names:
+                keys[limit].append(key)
+        found: dict[Name, Completion] = {}
+        for limit, some in keys.items():
+            for key, answer in self._store.lookup(some, max_tokens=limit).items():
+                found[key, limit] = answer
+        return found
 
     def _stamped(self, question: _Question, reply: Sequence[Completion]) -> dict[Name, Completion]:
         """The model's answers under their names. What names an answer is set here, once, for every model."""
@@ -311,8 +344,9 @@ class Desk:
             raise self._miscounted(len(reply), f"a request for {request.n}")
         sampling = request.sampling.identity()
         seed = request.seed if request.sampling.temperature > 0 else 0
+        model = self.card.name
         return {
-            name: replace(answer, key=name[0], model=self.card.name, sampling=sampling, seed=seed)
+            name: answer.named(name[0], model=model, sampling=sampling, seed=seed)
             for name, answer in zip(question.names, reply, strict=True)
         }
 
@@ -320,9 +354,12 @@ class Desk:
         """One transaction for the answers to several questions."""
         if self._store is None:
             return
-        fresh = {name: answers[name] for question, answers in group for name in question.names}
-        questions = {key: (question.name, question.text) for question, _ in group for key, _ in question.names}
-        self._store.commit(list(fresh.values()), max_tokens=[limit for _, limit in fresh], questions=questions)
+        named = [(question.text, name, answers[name]) for question, answers in group for name in question.names]
+        self._store.commit(
+            [answer for _, _, answer in named],
+            max_tokens=[limit for _, (_, limit), _ in named],
+            questions=[text for text, _, _ in named],
+        )
 
     async def _commit_soon(self, question: _Question, fresh: dict[Name, Completion]) -> None:
         """Group commit: what arrives within a moment shares one transaction."""
@@ -360,12 +397,16 @@ class Desk:
         self, asked: Sequence[_Question], stored: dict[Name, Completion], fresh: dict[Name, Completion]
     ) -> dict[Name, Completion]:
         """Count, tell, and join: where both have an answer, the stored one is what others have seen."""
-        answers = fresh | stored
-        self.tally.calls += len(fresh)
-        self.tally.cached += sum(name not in fresh for name in stored)
-        self.tally.completion_tokens += sum(answer.tokens for answer in fresh.values())
-        self.tally.prompt_tokens += sum(fresh[question.names[0]].prompt_tokens for question in asked)
-        self._heard(len(answers), sum(answer.tokens for answer in answers.values()))
+        answers = fresh | stored if stored else fresh
+        tally = self.tally
+        tally.calls += len(fresh)
+        tally.cached += len(answers) - len(fresh)
+        for answer in fresh.values():
+            tally.completion_tokens += answer.tokens
+        for question in asked:
+            tally.prompt_tokens += fresh[question.names[0]].prompt_tokens
+        if self._heard is not None:
+            self._heard(len(answers), sum(answer.tokens for answer in answers.values()))
         return answers
 
     def _miscounted(self, got: int, wanted: str) -> HomeschoolError:

@@ -163,13 +163,13 @@ class Board:
         speed = self._speed()
         parts = [self._head(speed), f"accepted {self.kept:,}", f"calls {self._moment().calls:,}"]
         parts += [f"{short(speed.calls)} calls/s"] if speed.calls else []
-        parts += self._money(share=0.0)
+        parts += [f"unfinished {self.unfinished:,}"] if self.unfinished else []
+        parts += [*self._states.values(), *self._money(share=0.0)]
         lost = sum(self.dropped.values())
         if lost:
             reason, number = self._top()[0]
             parts.append(f"dropped {lost:,} ({number / lost:.0%} {reason})")
-        parts += [f"unfinished {self.unfinished:,}"] if self.unfinished else []
-        return _printable("  ".join([*parts, *self._states.values()]))[:_LOG_WIDTH]
+        return cut("  ".join(parts), _LOG_WIDTH)
 
     def summary(self, *, completed: bool = True) -> str:
         """The last lines: totals, seconds, cost and the reasons for drops."""

@@ -13,13 +13,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from homeschool.core.errors import UsageError, unknown
-from homeschool.core.identity import seed_of
+from homeschool.core.identity import digest, seed_of
+from homeschool.core.protocols import Grouped, Pooled, Recipe
 from homeschool.core.records import Completion, Dropped, Message, Request, Row, Sampling
 from homeschool.core.verdict import Broken, Verdict
 from homeschool.engine.pool import PoolView
@@ -47,17 +48,48 @@ class Unit:
     """(place, ordinal, role, answers)."""
 
 
+def units_of(recipe: Recipe | Pooled | Grouped, rows: Iterable[Row]) -> Iterator[Unit]:
+    """What the recipe is given, one after the other: rows, or groups in the order of their first rows."""
+    if not isinstance(recipe, Grouped):
+        for row in rows:
+            yield Unit((row,), row.id)
+        return
+    groups: list[list[Row]] = []
+    growing: dict[str, list[Row]] = {}
+    for row in rows:
+        name = "" if recipe.by is None else digest(row.get(recipe.by))
+        if len(growing.get(name, ())) in (0, recipe.size):
+            growing[name] = []
+            groups.append(growing[name])
+        growing[name].append(row)
+    for group in groups:
+        yield Unit(tuple(group), digest("group", [row.id for row in group]))
+
+
 @dataclass(slots=True)
 class Branch:
     """One line of control flow in a recipe: the unit itself, or one branch of a `gather`."""
 
     unit: Unit
     place: Place
-    rng: random.Random
+    run: tuple[int, int]
+    """Seed and round of the run."""
     task: asyncio.Task[Any] | None = field(default_factory=asyncio.current_task)
     asks: int = 0
     branches: int = 0
     appends: int = 0
+    _rng: random.Random | None = None
+
+    def seed(self, *ordinal: int) -> int:
+        """Of its random numbers, or of the question `ordinal`. It names the unit's id, so any split gives the same."""
+        return seed_of(*self.run, self.unit.id, self.place[1:], *ordinal)
+
+    @property
+    def rng(self) -> random.Random:
+        """Made when it is first used: most branches draw nothing."""
+        if self._rng is None:
+            self._rng = random.Random(self.seed())
+        return self._rng
 
 
 @dataclass(slots=True)
@@ -145,15 +177,15 @@ class RecipeContext:
 
     async def _answers(self, request: Request, role: str) -> list[Completion]:
         """Put one request, seeded by where it stands, to the model in `role`, and note the answers."""
-        branch, world = HERE.get(), self._crew.world
+        branch = HERE.get()
         if asyncio.current_task() is not branch.task:
             raise UsageError(
                 f"the recipe asks {str(request.prompt)[:40]!r} from a task of its own, where questions have no order",
                 hint="use ctx.gather in place of asyncio.gather, create_task and wait_for",
             )
         ordinal, branch.asks = branch.asks, branch.asks + 1
-        seed = seed_of(world.seed, world.round, branch.unit.id, branch.place[1:], ordinal)
-        pending = Pending((branch.place, ordinal), self._crew.desk(role), replace(request, seed=seed))
+        asked = replace(request, seed=branch.seed(ordinal))
+        pending = Pending((branch.place, ordinal), self._crew.desk(role), asked)
         answers = await self._crew.answer(pending)
         branch.unit.calls.append((branch.place, ordinal, role, answers))
         return answers

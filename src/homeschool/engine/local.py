@@ -18,9 +18,7 @@ such role) ends the run.
 from __future__ import annotations
 
 import asyncio
-import random
 import traceback
-from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
@@ -28,12 +26,11 @@ from itertools import islice
 from typing import Any, NoReturn
 
 from homeschool.core.errors import HomeschoolError, UnanswerableError, UnansweredError, UsageError
-from homeschool.core.identity import digest, seed_of
 from homeschool.core.protocols import Grouped, Model, Pooled, Recipe, Verifier
 from homeschool.core.records import Completion, Dropped, Row
 from homeschool.engine.answers import AnswerStore
 from homeschool.engine.ask import Desk, Tally, together
-from homeschool.engine.context import HERE, Branch, Pending, Place, RecipeContext, Unit
+from homeschool.engine.context import HERE, Branch, Pending, Place, RecipeContext, Unit, units_of
 from homeschool.engine.pool import Snapshot
 from homeschool.engine.progress import Stage
 
@@ -179,7 +176,7 @@ class Crew:
         self._still = asyncio.Event()
 
     async def run(self, rows: Iterable[Row]) -> AsyncGenerator[Outcome]:
-        numbered = enumerate(_units(self._recipe, rows))
+        numbered = enumerate(units_of(self._recipe, rows))
         if not any(desk.batched for desk in self._desks.values()):
             async with aclosing(self._flow(numbered)) as flow:
                 async for outcome in flow:
@@ -242,9 +239,8 @@ class Crew:
         return [task.result() for task in tasks]
 
     def _stand(self, unit: Unit, place: Place) -> None:
-        """The current task is the branch at `place`. Seeds name the unit's id, so any split gives the same rows."""
-        world = self.world
-        HERE.set(Branch(unit, place, random.Random(seed_of(world.seed, world.round, unit.id, place[1:]))))
+        """The current task is the branch at `place`."""
+        HERE.set(Branch(unit, place, (self.world.seed, self.world.round)))
 
     def _stop(self) -> None:
         self._running -= 1
@@ -359,25 +355,6 @@ class Crew:
         if self._stage is not None:
             self._stage.advance(len(unit.rows), accepted=len(children))
         return outcome
-
-
-def _units(recipe: Recipe | Pooled | Grouped, rows: Iterable[Row]) -> Iterator[Unit]:
-    """What the recipe is given, one after the other: rows, or groups in the order of their first rows."""
-    if not isinstance(recipe, Grouped):
-        for row in rows:
-            yield Unit((row,), row.id)
-        return
-    groups: defaultdict[str, list[Row]] = defaultdict(list)
-    complete: list[list[Row]] = []
-    for row in rows:
-        group = groups[digest(row[recipe.by]) if recipe.by is not None else ""]
-        if not group:
-            complete.append(group)
-        group.append(row)
-        if len(group) == recipe.size:
-            del groups[digest(row[recipe.by]) if recipe.by is not None else ""]
-    for group in complete:
-        yield Unit(tuple(group), digest("group", [row.id for row in group]))
 
 
 def _result(unit: Unit, result: object) -> tuple[tuple[Row, ...], tuple[Dropped, ...]]:

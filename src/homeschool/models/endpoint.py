@@ -243,7 +243,7 @@ class Endpoint:
                 blanks.append(error.answer)
             fault = Fault(error.kind, light=True)
         except MalformedReply as error:
-            fault = Fault(error.kind)
+            fault = Fault(error.kind, light=True)
         except asyncio.CancelledError:
             if not flow.expired(flight):
                 raise
@@ -376,8 +376,8 @@ def _fault_of_connection(error: Exception, base: str) -> Fault:
         refused = isinstance(error.os_error, ConnectionRefusedError)
         return Fault("connection refused" if refused else "no connection", unreachable=True)
     if isinstance(error, (aiohttp.ClientResponseError, aiohttp.ClientPayloadError)) and not error.__cause__:
-        return Fault("malformed reply")
-    return Fault("connection cut")
+        return Fault(MalformedReply.kind, light=True)
+    return Fault("connection cut", light=True)
 
 
 def _proxy(url: URL) -> URL | None:

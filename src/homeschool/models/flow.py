@@ -61,11 +61,11 @@ class Fault:
     unreachable: bool = False
     """Nothing answered at all: no connection."""
     light: bool = False
-    """Says nothing about load (an empty reply): the next attempt need not wait long."""
+    """Says nothing about load (a malformed reply), or was waited for long enough: the next attempt may come soon."""
     retry_after: float = 0.0
 
 
-LATE = Fault("timeout", refused=True)
+LATE = Fault("timeout", refused=True, light=True)
 
 
 @dataclass(slots=True, eq=False)
@@ -74,6 +74,8 @@ class Errand:
 
     limit: int
     attempts: int = 0
+    doublings: int = 0
+    """How often its pause has doubled."""
     late: int = 0
     """How often it timed out; doubles its deadline each time."""
     outages: int = 0
@@ -247,7 +249,7 @@ class Flow:
     def pause(self, errand: Errand, fault: Fault) -> float:
         """Seconds to wait before the next attempt. Raises UnansweredError if there is none."""
         if errand.outages != self.outages:
-            errand.outages, errand.attempts = self.outages, 0
+            errand.outages, errand.attempts, errand.doublings = self.outages, 0, 0
         errand.faults[fault.kind] += 1
         if not self._down:
             errand.attempts += 1
@@ -263,7 +265,8 @@ class Flow:
             return min(fault.retry_after, self.pace.longest_retry_after) * (1 + 0.1 * self._rng.random())
         if self._down:
             return 0.0  # it waits with all others for the trial to succeed
-        doublings = 0 if fault.light else min(errand.attempts - 1, 30)
+        doublings = 0 if fault.light else errand.doublings
+        errand.doublings += not fault.light
         longest = min(self.pace.longest_pause, self.pace.first_pause * 2**doublings)
         return longest * self._rng.uniform(0.5, 1.0)
 

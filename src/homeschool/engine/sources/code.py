@@ -133,8 +133,8 @@ def _declared(package: metadata.Distribution) -> str:
     about = package.metadata
     classifiers = [each for each in about.get_all("Classifier") or () if each.startswith("License :: OSI Approved :: ")]
     spoken = licence.agreed(licence.declared(each.rpartition(" :: ")[2]) for each in classifiers)
-    names = (licence.declared(about.get("License-Expression")), licence.declared(about.get("License")), spoken)
-    return next(filter(None, names), "") or licence.agreed(_licence_files(package))
+    said = [value for field in ("License-Expression", "License") for value in about.get_all(field) or ()]
+    return next(filter(None, (*map(licence.declared, said), spoken)), "") or licence.agreed(_licence_files(package))
 
 
 def _licence_files(package: metadata.Distribution) -> Iterator[str]:

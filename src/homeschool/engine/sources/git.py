@@ -177,9 +177,8 @@ def _linked(dot: Path) -> tuple[Path, Path]:
         tree = (dot.parent / named).resolve()
         back = read_plain(tree / "gitdir", most=4096).decode("utf-8").strip()
         shared = (tree / read_plain(tree / "commondir", most=4096).decode("utf-8").strip()).resolve()
-        known = Path(back).resolve() == dot.resolve() and tree.parent.parent == shared
+        if Path(back).resolve() == dot.resolve() and tree.parent.parent == shared:
+            return tree, shared
     except (PassedOver, ValueError):
-        known = False
-    if not known:
-        raise UsageError(f"{dot} names a repository that does not know this folder", hint="name that one's own folder")
-    return tree, shared
+        pass  # what is not there does not know it either
+    raise UsageError(f"{dot} names a repository that does not know this folder", hint="name that one's own folder")

@@ -45,20 +45,20 @@ def count_records(path: Path, name: str) -> int | None:
 
 
 @contextmanager
-def _opened(path: Path, name: str) -> Iterator[io.BufferedReader]:
+def _opened(path: Path, name: str) -> Iterator[io.BufferedReader[Any]]:
     """The file's bytes, unpacked if its first two say gzip. Raises UsageError for what cannot be read."""
     try:
-        with path.open("rb", buffering=_BLOCK) as file:
+        with io.BufferedReader(path.open("rb", buffering=0), _BLOCK) as file:
             if path.name.endswith(".gz") or file.peek(2)[:2] == b"\x1f\x8b":
                 with gzip.GzipFile(fileobj=file) as unpacked:
-                    yield io.BufferedReader(unpacked, _BLOCK)  # pyright: ignore[reportArgumentType]
+                    yield io.BufferedReader(unpacked, _BLOCK)
             else:
                 yield file
     except (OSError, EOFError, zlib.error) as error:
         raise UsageError(f"{name} cannot be read ({error})", hint="check that the file is whole") from error
 
 
-def _holds_list(file: io.BufferedReader) -> bool:
+def _holds_list(file: io.BufferedReader[Any]) -> bool:
     """Whether it begins as a list of objects. A line that is a list begins so too, and is broken either way."""
     head = file.peek(_BLOCK)[:_BLOCK].removeprefix(_BOM).lstrip()
     return head.startswith(b"[") and head[1:].lstrip()[:1] in (b"{", b"]", b"")

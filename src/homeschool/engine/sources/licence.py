@@ -12,7 +12,10 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-NAMES = re.compile(r"(licen[cs]e|copying|unlicen[cs]e)([.\-_][\w.\-]*)?", re.IGNORECASE)
+NAMES = re.compile(
+    r"(licen[cs]e|copying|unlicen[cs]e)(-[\w-]+(\.\d)?|\.(mit|apache|bsd|l?gpl|lesser|mpl)[\w-]*)?(\.(txt|md|markdown|rst))?",
+    re.IGNORECASE,
+)
 """The whole name of a licence file."""
 _HEADER = re.compile(r"SPDX-License-Identifier:[ \t]*([^\r\n]{1,200})")
 _OWNER = re.compile(r"^\W*(?:copyright\s+(?:\(c\)|©|&copy;|\d{4}|by\b)|\(c\)|©).*$", re.MULTILINE)

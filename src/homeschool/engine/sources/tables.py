@@ -90,7 +90,8 @@ def _of_split(name: str, folder: Folder, split: str) -> list[str]:
     by_split: dict[str, list[str]] = {}
     for path in data_files(folder):
         words = _SPLIT.findall(path.lower().removesuffix(".gz"))
-        by_split.setdefault(_SAME.get(words[-1], words[-1]) if words else "train", []).append(path)
+        word = str(words[-1]) if words else "train"
+        by_split.setdefault(_SAME.get(word, word), []).append(path)
     files = by_split[_chosen(name, list(by_split), split)]
     folders = sorted({str(PurePosixPath(path).parent) for path in files})
     if len(folders) > 1:
@@ -105,7 +106,9 @@ def _chosen(name: str, splits: Sequence[str], split: str) -> str:
     for each in (split, wanted):
         if each in splits:
             return each
-    raise UsageError(f"{name} has no split {split or wanted!r}", hint=f"name one after #: {', '.join(sorted(splits)[:10])}")
+    raise UsageError(
+        f"{name} has no split {split or wanted!r}", hint=f"name one after #: {', '.join(sorted(splits)[:10])}"
+    )
 
 
 def _licence(folder: Folder, base: str) -> str:
@@ -136,7 +139,8 @@ def _text_in(folder: Folder, path: str) -> str:
 class _Table(NamedTuple):
     path: Path
     read: Callable[[], Iterator[dict[str, Any]]]
-    count: Callable[[], int | None]
+    rows: Callable[[], int | None]
+    """How many, where that is known without reading."""
 
 
 def _table(path: Path, name: str, *, kind: str = "") -> _Table:
@@ -168,7 +172,7 @@ def _source(
     notes: Mapping[str, int] = MappingProxyType({}),
 ) -> Source:
     stamps = [_stamp(table.path) for table in tables]
-    counts = [table.count() for table in tables]
+    counts = [table.rows() for table in tables]
     known = [count for count in counts if count is not None]
 
     def records() -> Iterator[Mapping[str, Any]]:

@@ -154,7 +154,7 @@ def _samples(run_folder: Path, sizes: Lengths) -> str:
     if not rows:
         return section("The rows", '<p class="none">No row was kept.</p>')
     spread = "all of them" if sizes.rows <= SAMPLES else f"{len(rows)} of them, at even distances from the first on"
-    same = f"{count(sizes.copies)} of {count(sizes.rows)} rows ({percent(sizes.copies / sizes.rows)})"
+    same = f"{count(sizes.copies)} of {rows_of(sizes.rows)} ({percent(sizes.copies / sizes.rows)})"
     words = f"Here are {spread}. {same} are copies, letter for letter, of the prompt and answer of a row before."
     return section("The rows", prose(words), *(_row(row, kind="kept") for row in rows))
 
@@ -177,7 +177,7 @@ def _row(row: Row, *, kind: str) -> str:
 
 
 def _short(value: Any) -> str:
-    words = " ".join(words_of(value).split())
+    words = f"{value:.4g}" if isinstance(value, float) else " ".join(words_of(value).split())
     return words if len(words) <= 80 else f"{words[:79]}\N{HORIZONTAL ELLIPSIS}"
 
 
@@ -198,8 +198,8 @@ def _dropped(run_folder: Path, summary: Summary) -> str:
 
 def _answers(run_folder: Path, sizes: Lengths) -> str:
     told = answers(run_folder)
-    rows = f"Over {count(sizes.rows)} rows; the last bar holds all longer ones."
-    stored = f"Over {count(told.number)} answers behind {count(told.rows)} rows, spread over the run."
+    rows = f"Over {rows_of(sizes.rows)}; the last bar holds all longer ones."
+    stored = f"Over {count(told.number)} answers behind {rows_of(told.rows)}, kept and dropped, spread over the run."
     endings, others, rest = top(told.endings, 6)
     ends = [(name, number, _share(number, told.number)) for name, number in endings]
     ends += [(f"{others} other endings", rest, _share(rest, told.number))] if others else []

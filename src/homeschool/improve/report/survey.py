@@ -23,7 +23,7 @@ ANSWERED = ("completion", "messages", "chosen", "text", "completions")
 MOST_COUNTED = 2_000_000
 """Rows whose lengths and copies are counted: one number for each is kept in memory."""
 MOST_ANSWERS = 400
-"""Rows whose answers are looked up in the store."""
+"""Rows, kept and dropped each, whose answers are looked up in the store."""
 EXAMPLES = 3
 MOST_BARS = 40
 
@@ -110,7 +110,7 @@ def lengths(run: Path) -> Lengths:
 def answers(run: Path) -> Answers:
     """How long the answers behind some rows are in tokens, and how they ended."""
     counted = Answers()
-    rows = spread_rows(run, "rows", MOST_ANSWERS)
+    rows = [row for folder in ("rows", "dropped") for row in spread_rows(run, folder, MOST_ANSWERS)]
     stored = stored_answers(run, list(dict.fromkeys(key for row in rows for key in row.provenance.calls)))
     counted.rows = sum(any(key in stored for key in row.provenance.calls) for row in rows)
     for completion, _ in stored.values():
