@@ -15,6 +15,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from schemas import BOUNDED_ARRAYS, HARD, PERSON, SCALARS, TREE, UNICODE, UNION
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -26,7 +27,6 @@ from homeschool.decode.sample import Sampler
 from homeschool.decode.schema import ending, prepare
 from homeschool.models import nano as box
 from homeschool.models.local import Checkpoint
-from schemas import BOUNDED_ARRAYS, HARD, PERSON, SCALARS, TREE, UNICODE, UNION
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ from scripted import BatchedModel, LiveModel, reply
 from homeschool.core.errors import HomeschoolError, StoppedError
 from homeschool.core.records import Completion, Request, Sampling
 from homeschool.engine.answers import AnswerStore
-from homeschool.engine.ask import Tally, ask_all
+from homeschool.engine.ask import ask_all
+from homeschool.engine.tally import Tally
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeschool.engine.ask import Tally
 from homeschool.engine.board import Board, cost, cut
 from homeschool.engine.progress import Progress
+from homeschool.engine.tally import Tally
 
 
 class Clock:

@@ -17,9 +17,9 @@ from homeschool.core.protocols import Context, Recipe
 from homeschool.core.records import Completion, Dropped, Request, Row
 from homeschool.core.verdict import Broken, Pass, Verdict
 from homeschool.engine.answers import AnswerStore
-from homeschool.engine.ask import Tally
 from homeschool.engine.local import Outcome, World, run_recipe
 from homeschool.engine.progress import Progress
+from homeschool.engine.tally import Tally
 
 
 @pytest.fixture

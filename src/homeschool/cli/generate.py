@@ -283,8 +283,8 @@ def _estimate(
     args: argparse.Namespace, outcomes: list[Outcome], board: Board, total: int | None, seconds: float
 ) -> dict[str, Any]:
     """What the whole run would take if all rows were like these: rows, calls, tokens, dollars and seconds."""
-    from homeschool.engine.ask import Tally
     from homeschool.engine.board import cost
+    from homeschool.engine.tally import Tally
 
     done = sum(len(outcome.rows) for outcome in outcomes)
     share = total / done if total and done else None

@@ -42,8 +42,8 @@ class Row:
     @staticmethod
     def source(columns: Mapping[str, Any], *, occurrence: int = 0) -> Row:
         """A row from outside. A repeated source row counts its `occurrence` so that its id stays its own."""
-        frozen = MappingProxyType(dict(columns))
-        return Row(frozen, Provenance(digest("source", frozen, occurrence)))
+        copied = dict(columns)
+        return Row(MappingProxyType(copied), Provenance(digest("source", copied, occurrence)))
 
     @property
     def id(self) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -30,6 +31,14 @@ HASTE = 256
 """Tokens within which a walk that does not look ahead must end, where one that does may be tried after it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a walk may look ahead, and the symbols of texts (closing quote included) that may meet a pattern."""
+
+    steps: int
+    hints: tuple[tuple[int, ...], ...] = ()
+
+
 class StuckError(Exception):
     """The grammar library cannot follow a token, though its mask allowed it: it has met a limit of its own."""
 
@@ -38,14 +47,14 @@ class Form:
     """One answer held to a schema, and the way out of it."""
 
     def __init__(
-        self, state: State, plan: tuple[int, ...], *, ends: Sequence[int], ending: int | None, patient: bool
+        self, state: State, plan: tuple[int, ...], *, ends: Sequence[int], ending: int | None, patience: Patience | None
     ) -> None:
         self._state = state
         self._plan: tuple[int, ...] | None = plan
         self._ends = ends
         self._ending = ending
         """Bytes that end one open bracket (see `schema.ending`); None if every step must be looked at."""
-        self._patient = patient
+        self._patience = patience
         self._stuck = False
 
     def allowed(self) -> NDArray[np.bool_]:
@@ -84,7 +93,7 @@ class Form:
         """Write the certificate's token instead of `token`, after which there would be no way out."""
         plan = self._plan
         if plan is None:
-            plan = certificate(self._state, most=left + 1, patient=self._patient)
+            plan = certificate(self._state, most=left + 1, patience=self._patience)
         self._stuck = plan is None
         return token if plan is None else self._follow(plan)
 
@@ -116,7 +125,7 @@ class Form:
                 rest = self._plan[dropped:]
                 if after.cost(rest) <= left and after.ends_with(rest):
                     return rest
-        return certificate(after, most=left, patient=self._patient)
+        return certificate(after, most=left, patience=self._patience)
 
 
 class Held(Protocol):
@@ -160,14 +169,16 @@ class Holding:
         return settled
 
 
-def certificate(state: State, *, most: int, patient: bool) -> tuple[int, ...] | None:
+def certificate(state: State, *, most: int, patience: Patience | None) -> tuple[int, ...] | None:
     """Symbols that end the answer from `state` in at most `most` tokens (those in `typed` not counted), if found.
 
-    patient: look ahead too if the quick walk fails; it can go round in circles inside patterns.
+    patience: look ahead too if the quick walk fails; it goes round in circles inside patterns.
     """
     try:
-        found = _walk(state, most=min(most, HASTE) if patient else most)
-        return _walk(state, most=most, patient=True) if found is None and patient else found
+        if patience is None:
+            return _walk(state, most=most)
+        quick = _walk(state, most=min(most, HASTE))
+        return quick if quick is not None else _walk(state, most=min(most, patience.steps), patience=patience)
     except StuckError:
         return None
 
@@ -179,8 +190,8 @@ def preferences(texts: Sequence[bytes], *, inside: bool) -> NDArray[np.int64]:
     return np.array([index for _, _, index in ranked], dtype=np.int64)
 
 
-def _walk(state: State, *, most: int, patient: bool = False) -> tuple[int, ...] | None:
-    """Symbols to the end by preference; a patient walk looks one step ahead and goes where it has been least."""
+def _walk(state: State, *, most: int, patience: Patience | None = None) -> tuple[int, ...] | None:
+    """Symbols to the end by preference; a patient walk tries its hints, and goes where it has been least."""
     begun, left = state.begun() if state.typed else [], most + len(state.typed)
     state = state.copy()
     state.typed = ()
@@ -188,29 +199,34 @@ def _walk(state: State, *, most: int, patient: bool = False) -> tuple[int, ...] 
     seen = Counter[bytes]()
     while begun or not state.complete:
         if begun:
-            choice = min(begun, key=lambda symbol: len(state.symbols.spelled(symbol)))
+            choices = (min(begun, key=lambda symbol: len(state.symbols.spelled(symbol))),)
             begun = []
         else:
-            choice = _look_ahead(state, seen) if patient else _preferred(state)
-        if choice is None:
+            choices = _look_ahead(state, seen, patience.hints) if patience else _preferred(state)
+        left -= sum(len(state.symbols.spelled(choice)) for choice in choices)
+        if not choices or left < 0:
             return None
-        left -= len(state.symbols.spelled(choice))
-        if left < 0:
-            return None
-        path.append(choice)
-        state.take(choice)
+        path += choices
+        for choice in choices:
+            state.take(choice)
     return tuple(path)
 
 
-def _preferred(state: State) -> int | None:
+def _preferred(state: State) -> tuple[int, ...]:
+    """The one symbol that ends the answer soonest, by its looks; none if nothing may come next."""
     order = state.symbols.orders[state.inside]
     allowed = state.next_symbols()[order]
-    first = int(allowed.argmax()) if len(order) else 0
-    return int(order[first]) if len(order) and allowed[first] else None
+    return (int(order[allowed.argmax()]),) if allowed.any() else ()
 
 
-def _look_ahead(state: State, seen: Counter[bytes]) -> int | None:
-    """The choice after which the answer can be closed; else the one that leads where the walk has been least."""
+def _look_ahead(state: State, seen: Counter[bytes], hints: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """A closing quote or bracket; else what leads to one; else what leads where the walk has been least."""
+    preferred = _preferred(state)
+    if not preferred or _closes(state, preferred):
+        return preferred
+    for hint in hints if state.inside else ():
+        if state.follows(hint):
+            return hint
     order = state.symbols.orders[state.inside]
     firsts: dict[int, int] = {}
     for symbol in order[state.next_symbols()[order]].tolist():
@@ -220,15 +236,15 @@ def _look_ahead(state: State, seen: Counter[bytes]) -> int | None:
         after = state.copy()
         after.take(symbol)
         closing = _preferred(after)
-        if after.complete or (closing is not None and _closes(state.symbols.texts[closing])):
-            return symbol
+        if after.complete or _closes(state, closing):
+            return (symbol,)
         mask = after.next_symbols().tobytes()
-        if closing is not None and (best is None or seen[mask] < seen[best[1]]):
+        if closing and (best is None or seen[mask] < seen[best[1]]):
             best = symbol, mask
     if best is None:
-        return None
+        return ()
     seen[best[1]] += 1
-    return best[0]
+    return (best[0],)
 
 
 def _kind(byte: int) -> int:
@@ -236,14 +252,19 @@ def _kind(byte: int) -> int:
     return 97 if 97 <= byte <= 122 else 65 if 65 <= byte <= 90 else byte
 
 
-def _closes(text: bytes) -> bool:
+def _closes(state: State, choice: Sequence[int]) -> bool:
+    """Whether the choice is one symbol of closing quotes and brackets only."""
+    return any(_closing(state.symbols.texts[symbol]) for symbol in choice)
+
+
+def _closing(text: bytes) -> bool:
     return all(byte in CLOSERS for byte in text)
 
 
 def _rank_inside(text: bytes) -> tuple[int, int]:
     """(class, order within it): closing quotes, the rest of names, plain words, other characters, escapes."""
     if text[:1] == b'"':
-        return (0 if _closes(text) else 1), -len(text)
+        return (0 if _closing(text) else 1), -len(text)
     if text.isascii() and text.isalnum():
         return 2, -len(text)
     return (4 if b"\\" in text else 3), -len(text)
@@ -262,6 +283,7 @@ def _rank_outside(text: bytes) -> tuple[int, int]:
         return 4, -len(text) if text[:1] != b"f" else 0
     if text[:1] in b'"[{':
         empty = text[:2] in (b'""', b"[]", b"{}") and all(byte in CLOSERS for byte in rest)
-        kind = b'"[{'.index(text[:1])
-        return (5 if empty else 6 + kind), -len(text)
+        if empty or text[:1] == b'"':
+            return (5 if empty else 6), -len(text)
+        return (7 if text[:1] == b"[" else 8), len(text)
     return 9, -len(text)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from homeschool.core.errors import UnanswerableError
-from homeschool.decode.closing import Form, StuckError, certificate, preferences
-from homeschool.decode.schema import ending, prepare, refused, strings
+from homeschool.decode.closing import HASTE, Form, Patience, StuckError, certificate, preferences
+from homeschool.decode.schema import ending, examples, prepare, refused, strings
 from homeschool.models.local import Checkpoint
 
 OPTIONS: dict[str, Any] = {
@@ -50,6 +51,9 @@ LONGEST_NUMBER = 300
 
 LONGEST_CERTIFICATE = 1 << 14
 """Tokens after which the search for the shortest answer to a schema gives up."""
+
+PATIENCE = 1 << 10
+"""Tokens after which the slow search gives up, which looks ahead."""
 
 OVER = "<|over|>"
 """A token that no model has: the library wants one that ends a text."""
@@ -105,6 +109,7 @@ class Symbols:
         self.spellings = dict(enumerate(spellings.values(), start=len(tokens)))
         self.vocabulary = len(tokens)
         self.library = library or LLTokenizer(_Wrapper([*self.texts, b""]), n_vocab=len(self.texts) + 1, slices=[])
+        self._known = {text: index for index, text in reversed(list(enumerate(self.texts)))}
         self.orders = {inside: preferences(self.texts, inside=inside) for inside in (False, True)}
         self.silent = self._matching(rb"\Z")
         self.digits = self._matching(rb"[0-9.]")
@@ -114,6 +119,17 @@ class Symbols:
     def _matching(self, pattern: bytes) -> NDArray[np.bool_]:
         compiled = re.compile(pattern, re.DOTALL)
         return np.array([compiled.match(text) is not None for text in self.texts], dtype=bool)
+
+    def written(self, text: str) -> tuple[int, ...]:
+        """Symbols of a text, the longest each time; none if it cannot be written."""
+        found, rest = list[int](), text.encode()
+        while rest:
+            length = next((n for n in range(min(len(rest), 16), 0, -1) if rest[:n] in self._known), 0)
+            if not length:
+                return ()
+            found.append(self._known[rest[:length]])
+            rest = rest[length:]
+        return tuple(found)
 
     def spelled(self, symbol: int) -> tuple[int, ...]:
         """The tokens that write a symbol."""
@@ -136,9 +152,10 @@ class Grammar:
             raise _told(wrong)
         self._start = State(self.symbols, LLMatcher(self.symbols.library, source, log_level=0))
         length = ending(ready)
-        self._patient = length is None
         self._ending = length if vocabulary.complete else None
-        found = certificate(self._start, most=LONGEST_CERTIFICATE, patient=self._patient)
+        hints = (self.symbols.written(json.dumps(text, ensure_ascii=False)[1:]) for text in examples(ready))
+        patience = None if length is not None else Patience(PATIENCE, tuple(hint for hint in hints if hint))
+        found = certificate(self._start, most=LONGEST_CERTIFICATE, patience=patience)
         if found is None:
             raise UnanswerableError(
                 "no short answer to the schema can be written with the model's tokens",
@@ -146,10 +163,12 @@ class Grammar:
             )
         self._plan = found
         self.shortest = self._start.cost(found)
+        # While an answer is drawn, a way out that is much longer than the shortest answer is not worth the search.
+        self._patience = replace(patience, steps=2 * self.shortest + HASTE) if patience else None
 
     def form(self) -> Form:
         """An answer about to begin."""
-        return Form(self._start.copy(), self._plan, ends=self._ends, ending=self._ending, patient=self._patient)
+        return Form(self._start.copy(), self._plan, ends=self._ends, ending=self._ending, patience=self._patience)
 
 
 class State:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import re._parser as parser  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any
@@ -82,6 +84,61 @@ def ending(schema: Mapping[str, Any]) -> int | None:
         return None
     names = [len(json.dumps(name)) for name in strings(schema)]
     return 2 * int(max(length for length in lengths if length < math.inf)) + max(names, default=0) + 16
+
+
+def examples(schema: Mapping[str, Any]) -> list[str]:
+    """Short texts that meet the patterns of a schema, where they can be made, and longer ones for a `minLength`."""
+    found: dict[str, None] = {}
+    for inner in _subschemas(schema):
+        if isinstance(inner, Mapping) and isinstance(pattern := inner.get("pattern"), str):
+            try:
+                example = _example(parser.parse(pattern))
+            except (re.error, _UnknownError):
+                continue
+            missing = "a" * (inner.get("minLength", 0) - len(example))
+            found |= dict.fromkeys([example + missing, missing + example])
+    return list(found)
+
+
+def _example(parsed: Any) -> str:
+    """A text that a parsed regular expression matches. Raises _UnknownError for assertions and back references."""
+    text = ""
+    for operation, argument in parsed:
+        match str(operation):
+            case "LITERAL":
+                text += chr(argument)
+            case "NOT_LITERAL":
+                text += "a" if argument != ord("a") else "b"
+            case "ANY":
+                text += "a"
+            case "IN":
+                text += _member(argument)
+            case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
+                text += _example(argument[2]) * min(argument[0], VISITS)
+            case "SUBPATTERN" | "ATOMIC_GROUP":
+                text += _example(argument[-1] if operation == parser.SUBPATTERN else argument)
+            case "BRANCH":
+                text += min(map(_example, argument[1]), key=len)
+            case "AT":
+                pass
+            case _:
+                raise _UnknownError
+    return text
+
+
+def _member(members: Sequence[Any]) -> str:
+    """A character of a class."""
+    operation, argument = members[0]
+    match str(operation):
+        case "LITERAL":
+            return chr(argument)
+        case "RANGE":
+            return chr(argument[0])
+        case "CATEGORY":
+            name = str(argument)
+            return {"CATEGORY_DIGIT": "0", "CATEGORY_SPACE": " ", "CATEGORY_NOT_WORD": "-"}.get(name, "a")
+    excluded = re.compile("|".join(re.escape(_member([member])) for member in members[1:]))
+    return next(letter for letter in "a0-_ A~" if not excluded.match(letter))
 
 
 def _prepare(schema: Any) -> Any:

@@ -15,13 +15,12 @@ and its copies are one question. Not here: retries (the model's job).
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from homeschool.core.errors import HomeschoolError, UnanswerableError
 from homeschool.core.identity import canonical
@@ -29,6 +28,7 @@ from homeschool.core.protocols import BatchModel, Model
 from homeschool.core.records import Completion, ModelCard, Request
 from homeschool.engine.answers import AnswerStore
 from homeschool.engine.progress import Stage
+from homeschool.engine.tally import Tally
 
 Name = tuple[str, int]
 """An answer's key and the `max_tokens` it is wanted with."""
@@ -36,45 +36,6 @@ Name = tuple[str, int]
 COMMIT_AFTER = 0.002
 """Seconds that an answer waits for others to share its transaction, unless this many are there before."""
 COMMIT_AT = 64
-
-
-class Spent(Protocol):
-    """Anything that counts what asking costs."""
-
-    calls: int
-    prompt_tokens: int
-    completion_tokens: int
-
-
-@dataclass(slots=True)
-class Tally:
-    """What asking has cost so far."""
-
-    calls: int = 0
-    """Answers that a model gave."""
-    cached: int = 0
-    """Answers that the store gave."""
-    prompt_tokens: int = 0
-    """Of questions put to a model; a prompt counts once, however many samples are drawn for it."""
-    completion_tokens: int = 0
-    """Of answers that a model gave."""
-    seconds: float = 0.0
-    """Wall time during which at least one question was with a model."""
-    _asking: int = 0
-    _since: float = 0.0
-
-    @contextmanager
-    def timed(self) -> Iterator[None]:
-        """Count the block's wall time; overlapping blocks count once."""
-        if self._asking == 0:
-            self._since = time.perf_counter()
-        self._asking += 1
-        try:
-            yield
-        finally:
-            self._asking -= 1
-            if self._asking == 0:
-                self.seconds += time.perf_counter() - self._since
 
 
 @dataclass(frozen=True, slots=True)

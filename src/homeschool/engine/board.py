@@ -19,8 +19,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
-from homeschool.engine.ask import Spent, Tally
 from homeschool.engine.progress import Progress, duration, short
+from homeschool.engine.tally import Spent, Tally
 
 Prices = Mapping[str, tuple[float, float]]
 """By role, US dollars for a million tokens in the prompt and for a million in the answer."""

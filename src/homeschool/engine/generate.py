@@ -29,10 +29,11 @@ from homeschool.core.errors import HomeschoolError, StoppedError, UsageError
 from homeschool.core.protocols import Grouped, Pooled, Recipe
 from homeschool.core.records import Dropped, Row
 from homeschool.engine.board import Board
-from homeschool.engine.local import Outcome, Usage, World, stream_recipe
+from homeschool.engine.local import Outcome, World, stream_recipe
 from homeschool.engine.pool import Snapshot
 from homeschool.engine.rows import read_rows, write_rows
 from homeschool.engine.run import Run
+from homeschool.engine.tally import Usage
 
 if TYPE_CHECKING:
     from homeschool.engine.sources.source import Source

@@ -29,10 +29,11 @@ from homeschool.core.errors import HomeschoolError, UnanswerableError, Unanswere
 from homeschool.core.protocols import Grouped, Model, Pooled, Recipe, Verifier
 from homeschool.core.records import Completion, Dropped, Row
 from homeschool.engine.answers import AnswerStore
-from homeschool.engine.ask import Desk, Tally, together
+from homeschool.engine.ask import Desk, together
 from homeschool.engine.context import HERE, Branch, Pending, Place, RecipeContext, Unit, units_of
 from homeschool.engine.pool import Snapshot
 from homeschool.engine.progress import Stage
+from homeschool.engine.tally import Tally, Usage
 
 AHEAD = 8
 """How many windows may be done before the oldest row is: one slow row must not stop the others, nor fill the memory."""
@@ -54,20 +55,6 @@ class World:
     """Requests with one model at once, for models without batches."""
     drop_unanswered: bool = False
     """Whether a row whose answer did not come is dropped, for once and all, and not left for another time."""
-
-
-@dataclass(slots=True)
-class Usage:
-    """What one role was asked for a row: the same whether the store or the model answered."""
-
-    calls: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-    def add(self, other: Usage) -> None:
-        self.calls += other.calls
-        self.prompt_tokens += other.prompt_tokens
-        self.completion_tokens += other.completion_tokens
 
 
 @dataclass(frozen=True, slots=True)

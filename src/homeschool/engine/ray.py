@@ -49,12 +49,12 @@ from homeschool.core.errors import HomeschoolError, UsageError, need
 from homeschool.core.protocols import Grouped, Pooled, Recipe
 from homeschool.core.records import Row
 from homeschool.engine.answers import AnswerStore
-from homeschool.engine.ask import Tally
 from homeschool.engine.board import Board
 from homeschool.engine.generate import SHARD, AnyRecipe, Funnel, read_funnel, write_shard
 from homeschool.engine.local import Outcome, World, stream_recipe
 from homeschool.engine.rows import read_rows, write_rows
 from homeschool.engine.run import RECORD, Part, Run, answer_files
+from homeschool.engine.tally import Tally
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -147,9 +147,7 @@ async def generate_on_ray(
     return total
 
 
-def _deal(
-    rows: Iterator[Row], size: int, *, run: Run, board: Board, total: Funnel
-) -> Iterator[tuple[int, list[Row]]]:
+def _deal(rows: Iterator[Row], size: int, *, run: Run, board: Board, total: Funnel) -> Iterator[tuple[int, list[Row]]]:
     """The shards that are not whole. Those that are go into `total`, which also counts them all."""
     for number in count():
         chunk = list(islice(rows, size))
@@ -332,9 +330,7 @@ class _Pipeline:
         context.execution_no_progress_timeout_s = -1  # a server may be away for as long as it likes
         cwd, threads = Path.cwd(), os.environ.get("OMP_NUM_THREADS")
         with DataContext.current(context):
-            followed = ray.data.from_items([{"dealt": str(self._table.folder / "dealt")}]).flat_map(
-                _follow, num_cpus=0
-            )
+            followed = ray.data.from_items([{"dealt": str(self._table.folder / "dealt")}]).flat_map(_follow, num_cpus=0)
             worked = followed.map_batches(
                 cast("Any", _Worker),  # an actor's class, which Ray Data's types do not foresee
                 batch_size=1,

@@ -108,6 +108,9 @@ def _typed(values: Sequence[Any]) -> pa.Array | None:
         array = pa.array(values)
     except (pa.ArrowException, UnicodeEncodeError, OverflowError, TypeError, ValueError):
         return None
+    kinds = {type(value) for value in values} - {type(None)}
+    if len(kinds) <= 1 and kinds <= {str, int, float, bool}:
+        return array  # one plain type comes back as it went
     if not plain_type(array.type) or _has_empty_struct(array.type):
         return None
     return array if all(map(_same, values, array.to_pylist())) else None

@@ -23,9 +23,10 @@ from homeschool.core.protocols import Model, Verifier
 from homeschool.core.records import Completion, Message, Request, Row, Sampling
 from homeschool.core.verdict import Fail, Verdict
 from homeschool.engine.answers import AnswerStore
-from homeschool.engine.ask import Tally, ask_all
+from homeschool.engine.ask import ask_all
 from homeschool.engine.files import replacing
 from homeschool.engine.progress import Stage
+from homeschool.engine.tally import Tally
 from homeschool.evaluate.statistics import (
     items_needed,
     mcnemar,

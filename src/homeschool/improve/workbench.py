@@ -15,9 +15,9 @@ from homeschool.core.identity import seed_of
 from homeschool.core.protocols import BatchModel
 from homeschool.core.records import ModelCard, Row, Sampling
 from homeschool.core.task import Task
-from homeschool.engine.ask import Tally
 from homeschool.engine.progress import Progress
 from homeschool.engine.run import Run
+from homeschool.engine.tally import Tally
 from homeschool.evaluate.exam import Exam, read_items, sit, write_items
 from homeschool.improve.settings import ImproveConfig
 from homeschool.train.checkpoints import read_weights

@@ -138,11 +138,10 @@ class Endpoint:
             self._connect()
             self._ready = asyncio.create_task(self._prepare())
         assert self._ready is not None
-        try:
+        async with contextlib.AsyncExitStack() as undo:
+            undo.push_async_callback(self._leave)
             await asyncio.shield(self._ready)  # one who gives up must not take it from the others
-        except BaseException:
-            await self._leave()
-            raise
+            undo.pop_all()
         return self
 
     async def __aexit__(

@@ -49,20 +49,6 @@ POLL_S = 0.2
 PORTS, RESTARTS = 3, 2
 
 
-class Guarded(Endpoint):
-    """An endpoint whose key is given to it, and not looked for in the environment."""
-
-    def __init__(self, base: str, model: str, *, key: str, limit: int, known: Mapping[str, Any] | None) -> None:
-        super().__init__(base, model, limit=limit, known=known)
-        self._key = key
-
-    def _connect(self) -> None:
-        super()._connect()
-        assert self._session is not None
-        self._secret = self._key
-        self._session.headers["Authorization"] = f"Bearer {self._key}"
-
-
 class Vllm:
     """A Model served by a vLLM of our own, and an async context manager: enter it before asking. See `Vllm.open`."""
 
@@ -254,7 +240,8 @@ class Vllm:
             self._ready.set()
 
     def _connection(self, known: Mapping[str, Any] | None) -> Endpoint:
-        return Guarded(f"http://127.0.0.1:{self._port}/v1", self.served, key=self._key, limit=self._limit, known=known)
+        address = f"http://127.0.0.1:{self._port}/v1"
+        return Endpoint(address, self.served, limit=self._limit, known=known, key=self._key)
 
     async def _launch(self) -> None:
         """Start a server on our port and wait until it answers. Raises StoppedError if it ends or takes too long."""
