@@ -201,6 +201,26 @@ def test_end_tokens_that_are_letters_stay_out_of_the_text(sampler: Sampler) -> N
         assert not {"D", "N", "X"} & set(answer.text)
 
 
+def test_an_answer_that_the_library_cannot_follow_is_cut(nano: Sampler, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits of the library, met inside an answer, cost that answer and not the run."""
+    from homeschool.decode.grammar import State
+
+    asked = Request("a", Sampling(1.0, max_tokens=60), schema=PERSON)
+    free = Request("2+2=", Sampling(1.0, max_tokens=9))
+    before = answers(nano, [asked, free])
+
+    def take(state: State, symbol: int, real: Any = State.take) -> None:
+        if state.symbols.texts[symbol] == b":":
+            raise closing.StuckError("too many items")
+        real(state, symbol)
+
+    monkeypatch.setattr(State, "take", take)
+    (cut,), (same,) = answers(nano, [asked, free])
+    assert (cut.finish_reason, cut.text) == ("length", '{"name":')
+    assert before[0][0].text.startswith(cut.text)
+    assert same == before[1][0]
+
+
 def test_one_name_has_one_spelling(nano: Sampler) -> None:
     """`{"\\u0061": ...}` would be a second `a` of another type."""
     schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "additionalProperties": {"type": "string"}}

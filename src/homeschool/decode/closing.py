@@ -102,7 +102,10 @@ class Form:
         if not plan:
             return self._ends[0]
         token = self._state.symbols.spelled(plan[0])[len(self._state.typed)]
-        self._state.type(token)
+        try:
+            self._state.type(token)
+        except StuckError:
+            self._stuck = True
         self._plan = plan if self._state.typed else plan[1:]
         return token
 
@@ -283,7 +286,9 @@ def _rank_outside(text: bytes) -> tuple[int, int]:
         return 4, -len(text) if text[:1] != b"f" else 0
     if text[:1] in b'"[{':
         empty = text[:2] in (b'""', b"[]", b"{}") and all(byte in CLOSERS for byte in rest)
-        if empty or text[:1] == b'"':
-            return (5 if empty else 6), -len(text)
+        if empty:
+            return 5, -len(text)
+        if text[:1] == b'"':
+            return 6, -len(text) if rest.strip(b'":').isalnum() else len(text)
         return (7 if text[:1] == b"[" else 8), len(text)
     return 9, -len(text)

@@ -47,7 +47,7 @@ _COMMIT = """
 INSERT INTO answers (key, max_tokens, tokens, cut, answer, checksum, question) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key, max_tokens) DO UPDATE SET asked = asked + 1
 """
-_COMMIT_QUESTION = "INSERT INTO questions (text) VALUES (?)"
+_COMMIT_QUESTION = "INSERT INTO questions (number, text) VALUES (?, ?)"
 _REPAIR = "DELETE FROM answers WHERE key = ? AND max_tokens = ?"
 _LOOKUP = """
 SELECT key, max_tokens, tokens, cut, answer, checksum, question FROM answers
@@ -73,6 +73,8 @@ class AnswerStore:
         """Damaged entries met so far; each was treated as absent."""
         self._unreadable: set[tuple[str, int]] = set()
         self._connection = _connect(path)
+        self._questions: int = self._connection.execute("SELECT MAX(number) FROM questions").fetchone()[0] or 0
+        """How many are stored. Nobody else writes this file."""
         self._others = [_connect(other, write=False) for other in reads]
 
     def __enter__(self) -> AnswerStore:
@@ -165,13 +167,13 @@ class AnswerStore:
     def _numbers(self, questions: Sequence[str]) -> list[int]:
         """Store the texts, and return the number of each."""
         numbers: list[int] = []
+        new: list[tuple[int, str]] = []
         for place, text in enumerate(questions):
-            if place and text == questions[place - 1]:
-                numbers.append(numbers[-1])
-            else:
-                number = self._connection.execute(_COMMIT_QUESTION, [text]).lastrowid
-                assert number is not None
-                numbers.append(number)
+            if not place or text != questions[place - 1]:
+                self._questions += 1
+                new.append((self._questions, text))
+            numbers.append(self._questions)
+        self._connection.executemany(_COMMIT_QUESTION, new)
         return numbers
 
     def _borrow(self, other: sqlite3.Connection, entries: Sequence[Entry]) -> None:

@@ -235,8 +235,11 @@ class Desk:
         missing = [part for question in batch if (part := question.without(stored)) is not None]
         fresh: dict[Name, Completion] = {}
         if missing:
-            with self.tally.timed():
+            self.tally.begin()
+            try:
                 replies = await model.generate_batch([question.request for question in missing])
+            finally:
+                self.tally.end()
             if len(replies) != len(missing):
                 raise self._miscounted(len(replies), f"a batch of {len(missing)} requests")
             for question, reply in zip(missing, replies, strict=True):
@@ -264,8 +267,7 @@ class Desk:
         mine = self._asking[question.names] = asyncio.get_running_loop().create_future()
         try:
             async with self._slots:
-                with self.tally.timed():
-                    fresh = self._stamped(part, await self._replied(part.request))
+                fresh = self._stamped(part, await self._replied(part.request))
             await self._commit_soon(part, fresh)
             answers = self._done([part], stored, fresh)
             mine.set_result(answers)
@@ -275,6 +277,7 @@ class Desk:
             mine.cancel()
 
     async def _replied(self, request: Request) -> Sequence[Completion]:
+        self.tally.begin()
         try:
             return await self.model.generate(request)
         except HomeschoolError:
@@ -284,6 +287,8 @@ class Desk:
                 f"{self.card.name} failed with {type(error).__name__}: {error}",
                 hint="nothing that was answered is lost: the same command goes on from here",
             ) from error
+        finally:
+            self.tally.end()
 
     def _lookup(self, questions: Sequence[_Question]) -> dict[Name, Completion]:
         if self._store is None:

@@ -16,10 +16,11 @@ A shard with a row that got no answer is not written; all the others are. The sa
 
 from __future__ import annotations
 
+import gc
 import json
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -127,6 +128,7 @@ async def generate(
             yield chunk
 
     async with AsyncExitStack() as stack:
+        stack.enter_context(few_collections())
         for model in world.roles.values():  # held open from round to round
             if isinstance(model, AbstractAsyncContextManager):
                 await stack.enter_async_context(model)
@@ -138,6 +140,23 @@ async def generate(
             async for funnel in stream:
                 total.merge(funnel)
     return total
+
+
+@contextmanager
+def few_collections() -> Iterator[None]:
+    """Look for cyclic garbage seldom, and not among what is there already, until the block ends.
+
+    A run makes many short-lived objects and few cycles. Looking through all that is under way after every 700 new ones,
+    as Python does by itself, took a third of a run's CPU time.
+    """
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 async def preview(recipe: AnyRecipe, rows: Sequence[Row], *, world: World, board: Board) -> list[Outcome]:

@@ -34,6 +34,7 @@ import pickle
 import re
 import shutil
 import socket
+import sys
 import threading
 import time
 from collections import Counter
@@ -180,6 +181,7 @@ def _cluster() -> Iterator[None]:
         yield
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it warns of what every actor of Ray Data does
     address = os.environ.get("RAY_ADDRESS", "")
     if address.startswith("ray://"):
         raise UsageError(
@@ -193,7 +195,8 @@ def _cluster() -> Iterator[None]:
     }
     where: dict[str, Any] = {"address": address} if address else {"address": "local", **own}
     try:
-        ray.init(**where, log_to_driver=False, logging_level=logging.CRITICAL)
+        with _hushed():
+            ray.init(**where, log_to_driver=False, logging_level=logging.CRITICAL)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         what = f"no Ray cluster answers at {address!r}" if address else "Ray could not be started here"
         raise UsageError(
@@ -203,6 +206,20 @@ def _cluster() -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Nothing reaches stderr: Ray's core greets there, past Python and its own log level."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 class _Table:
@@ -323,7 +340,7 @@ class _Pipeline:
         from ray.data import ActorPoolStrategy, DataContext
 
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # failures reach us as exceptions
-        context = DataContext.get_current().copy()
+        context = DataContext()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
         context.target_max_block_size = 1  # a shard is a block, and passes on at once

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,18 +32,16 @@ class Tally:
     _asking: int = 0
     _since: float = 0.0
 
-    @contextmanager
-    def timed(self) -> Iterator[None]:
-        """Count the block's wall time; overlapping blocks count once."""
+    def begin(self) -> None:
+        """A question goes to a model: wall time counts until the last of those under way has its `end`."""
         if self._asking == 0:
             self._since = time.perf_counter()
         self._asking += 1
-        try:
-            yield
-        finally:
-            self._asking -= 1
-            if self._asking == 0:
-                self.seconds += time.perf_counter() - self._since
+
+    def end(self) -> None:
+        self._asking -= 1
+        if self._asking == 0:
+            self.seconds += time.perf_counter() - self._since
 
 
 @dataclass(slots=True)
