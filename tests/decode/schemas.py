@@ -34,14 +34,19 @@ BOUNDED_ARRAYS: dict[str, Any] = {
     "type": "array",
     "minItems": 2,
     "maxItems": 4,
-    "items": {"type": "array", "minItems": 1, "maxItems": 3, "items": {"type": "string", "minLength": 2, "maxLength": 5}},
+    "items": {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 3,
+        "items": {"type": "string", "minLength": 2, "maxLength": 5},
+    },
 }
 
 UNICODE: dict[str, Any] = {
     "type": "object",
     "properties": {
         "prénom": {"enum": ["Zoë", "Łukasz", "李", "😀😁"]},
-        "ключ": {"const": "naïve \"quote\" \\ slash\n"},
+        "ключ": {"const": 'naïve "quote" \\ slash\n'},
         "emoji 😀": {"type": "array", "items": {"enum": ["é", "è", "e"]}, "minItems": 1, "maxItems": 3},
         "text": {"type": "string", "maxLength": 6},
     },
@@ -116,7 +121,7 @@ PATTERNS: dict[str, Any] = {
 
 OPEN: dict[str, Any] = {
     "type": "object",
-    "properties": {"a": {"type": "integer"}, "b\"c": {"type": "null"}},
+    "properties": {"a": {"type": "integer"}, 'b"c': {"type": "null"}},
     "patternProperties": {"^x_": {"type": "boolean"}},
     "additionalProperties": {"type": "array", "items": {"type": "integer", "maximum": 9}},
     "minProperties": 1,

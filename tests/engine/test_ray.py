@@ -139,18 +139,18 @@ def test_a_long_queue_gives_the_files_of_a_local_run_and_never_lies_about_in_hea
         heaps.append(len(list((tmp_path / "ray" / "ray").glob("*.parquet"))))
         counted(board, *args, **options)
 
-    here, _ = work(tmp_path / "local", count=600, on_ray=False)
+    here, _ = work(tmp_path / "local", count=160, on_ray=False)
     monkeypatch.setattr(Board, "count", count)
-    there, board = work(tmp_path / "ray", count=600)
+    there, board = work(tmp_path / "ray", count=160)
     assert there == here
-    assert there.shards == 38
+    assert there.shards == 10
     assert files(tmp_path / "ray") == files(tmp_path / "local")
-    assert len(heaps) == 38
+    assert len(heaps) == 10
     assert max(heaps) <= AHEAD * WORKERS
-    assert (board.rows, board.kept) == (600, here.rows)
+    assert (board.rows, board.kept) == (160, here.rows)
     assert board.spent["generator"].calls == calls(tmp_path / "local") == calls(tmp_path / "ray")
     assert not (tmp_path / "ray" / "ray").exists()
-    assert work(tmp_path / "ray", count=600)[0] == here, "a finished run starts no worker"
+    assert work(tmp_path / "ray", count=160)[0] == here, "a finished run starts no worker"
 
 
 def test_a_killed_worker_loses_nothing_and_a_poisoned_shard_stops_no_other(tmp_path: Path, cluster: None) -> None:

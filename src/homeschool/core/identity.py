@@ -11,12 +11,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
 def canonical(value: Any) -> str:
     """`value` as the one JSON text that equal values share. NaN and infinities raise ValueError."""
-    return _ENCODER.encode(value)
+    return _text(value)
 
 
 def digest(*parts: Any) -> str:
@@ -52,7 +53,18 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no canonical form: pass text, numbers, lists or mappings")
 
 
-# Made once: every seed, key and id of a run goes through it, and json.dumps would make it anew each time.
-_ENCODER = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False, default=_plain
-)
+def _writer() -> Callable[[Any], str]:
+    """Writes canonical JSON. Every seed, key and id of a run goes through it, and json.dumps would make an encoder each
+    time: so the C one, where there is one, is made once.
+    """
+    encoder = json.JSONEncoder(
+        sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False, default=_plain
+    )
+    make = json.encoder.c_make_encoder
+    if make is None:
+        return encoder.encode
+    write = make(None, _plain, json.encoder.encode_basestring, None, ":", ",", True, False, False)
+    return lambda value: "".join(write(value, 0))
+
+
+_text = _writer()

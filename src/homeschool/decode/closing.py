@@ -155,8 +155,11 @@ class Holding:
     def masked(self, logits: torch.Tensor) -> torch.Tensor:
         """A copy of logits [R, V] in which what a row may not write is minus infinity."""
         allowed = torch.from_numpy(np.stack([row.form.allowed() for row in self._rows if row.form]))
+        forbidden = allowed.to(logits.device).logical_not_()
+        if len(forbidden) == len(logits):
+            return logits.masked_fill(forbidden, float("-inf"))
         masked = logits.clone()
-        masked[self._places] = logits[self._places].masked_fill(~allowed.to(logits.device), float("-inf"))
+        masked[self._places] = logits[self._places].masked_fill_(forbidden, float("-inf"))
         return masked
 
     def settle(self, tokens: torch.Tensor) -> torch.Tensor:

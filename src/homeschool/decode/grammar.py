@@ -108,10 +108,10 @@ class Symbols:
         self.texts = [*tokens, *(character.encode() for character in spellings)]
         self.spellings = dict(enumerate(spellings.values(), start=len(tokens)))
         self.vocabulary = len(tokens)
-        self.library = library or LLTokenizer(_Wrapper([*self.texts, b""]), n_vocab=len(self.texts) + 1, slices=[])
+        self.library = library or _wrapped([*self.texts, b""])
         self._known = {text: index for index, text in reversed(list(enumerate(self.texts)))}
         self.orders = {inside: preferences(self.texts, inside=inside) for inside in (False, True)}
-        self.silent = self._matching(rb"\Z")
+        self.texted = self._matching(rb".")
         self.digits = self._matching(rb"[0-9.]")
         self.exponents = self._matching(rb"[eE]")
         self.exponents_within = self._matching(rb".*[0-9][eE]")
@@ -282,8 +282,8 @@ class State:
             # No token at all may come next: the library takes that for an error.
             return np.zeros(count, dtype=bool)
         # The library keeps a number for the end of the text, past the tokens or among those that the model has not.
-        allowed = np.unpackbits(packed, count=count, bitorder="little").astype(bool)
-        allowed[self.symbols.silent] = False
+        allowed = np.unpackbits(packed, count=count, bitorder="little").view(bool)
+        allowed &= self.symbols.texted
         if self.inside:
             return allowed
         allowed &= ~self.symbols.exponents_within
@@ -312,6 +312,11 @@ class State:
                 self.depth += 1
             elif byte in b"}]":
                 self.depth -= 1
+
+
+def _wrapped(tokens: list[bytes]) -> LLTokenizer:
+    wrapper: Any = _Wrapper(tokens)
+    return LLTokenizer(wrapper, n_vocab=len(tokens), slices=[])
 
 
 class _Wrapper:
@@ -350,7 +355,7 @@ def _tokens(backend: Tokenizer, *, size: int, name: str) -> tuple[list[bytes], L
         words = [(twin.id_to_token(index) or "").encode() for index in range(size)]
         return words, None
     twin.add_special_tokens([OVER])
-    over = twin.token_to_id(OVER)
+    over: Any = twin.token_to_id(OVER)
     count = max(size, twin.get_vocab_size(), over + 1)
     try:
         library = LLTokenizer(twin.to_str(), n_vocab=count, eos_token=over, slices=LLTokenizer.json_slices())

@@ -312,9 +312,7 @@ class Sampler:
         if prompt == 0:
             return f"an empty prompt has no tokens for {self.checkpoint.name!r}"
         if context and prompt + longest > context:
-            return (
-                f"a prompt of {prompt} tokens and an answer of {longest} do not fit the context of {context} tokens"
-            )
+            return f"a prompt of {prompt} tokens and an answer of {longest} do not fit the context of {context} tokens"
         return ""
 
     @property

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from homeschool.core.errors import HomeschoolError, UsageError
 from homeschool.core.records import Completion
@@ -151,17 +151,19 @@ class AnswerStore:
         self, connection: sqlite3.Connection, keys: Sequence[str], max_tokens: int
     ) -> dict[str, tuple[Entry, Completion]]:
         found: dict[str, tuple[Entry, Completion]] = {}
-        with self._guarded():
-            for start in range(0, len(keys), _KEYS_PER_QUERY):
-                some = keys[start : start + _KEYS_PER_QUERY]
-                query = _LOOKUP.format(marks=",".join("?" * len(some)))
-                for entry in connection.execute(query, some):
-                    completion = self._read(entry)
-                    key, limit, tokens, cut = entry[:4]
-                    if completion is None or (key in found and limit != max_tokens):
-                        continue
-                    if limit == max_tokens if cut else tokens <= max_tokens:
-                        found[key] = (entry, completion)
+        for start in range(0, len(keys), _KEYS_PER_QUERY):
+            some = keys[start : start + _KEYS_PER_QUERY]
+            try:
+                entries = connection.execute(_LOOKUP.format(marks=",".join("?" * len(some))), some).fetchall()
+            except sqlite3.Error as error:
+                self._fail(error)
+            for entry in entries:
+                completion = self._read(entry)
+                key, limit, tokens, cut = entry[:4]
+                if completion is None or (key in found and limit != max_tokens):
+                    continue
+                if limit == max_tokens if cut else tokens <= max_tokens:
+                    found[key] = (entry, completion)
         return found
 
     def _numbers(self, questions: Sequence[str]) -> list[int]:
@@ -201,17 +203,20 @@ class AnswerStore:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """A full disk stops the run; a file damaged beyond its entries is an error with a way out."""
         try:
             yield
         except sqlite3.Error as error:
-            with full_disk_stops(self.path):
-                if isinstance(error, sqlite3.OperationalError):
-                    raise
-            raise HomeschoolError(
-                f"the answer store {self.path} is damaged ({error})",
-                hint="move it away: the same command then asks for the answers again",
-            ) from error
+            self._fail(error)
+
+    def _fail(self, error: sqlite3.Error) -> NoReturn:
+        """A full disk stops the run; a file damaged beyond its entries is an error with a way out."""
+        with full_disk_stops(self.path):
+            if isinstance(error, sqlite3.OperationalError):
+                raise error
+        raise HomeschoolError(
+            f"the answer store {self.path} is damaged ({error})",
+            hint="move it away: the same command then asks for the answers again",
+        ) from error
 
 
 def _connect(path: Path, *, write: bool = True) -> sqlite3.Connection:

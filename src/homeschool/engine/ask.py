@@ -266,9 +266,9 @@ class Desk:
             return self._done([], stored, {})
         mine = self._asking[question.names] = asyncio.get_running_loop().create_future()
         try:
-            async with self._slots:
+            async with self._slots:  # until it is stored: what a kill can cost is what holds a slot
                 fresh = self._stamped(part, await self._replied(part.request))
-            await self._commit_soon(part, fresh)
+                await self._commit_soon(part, fresh)
             answers = self._done([part], stored, fresh)
             mine.set_result(answers)
             return answers

@@ -37,12 +37,13 @@ import socket
 import sys
 import threading
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, aclosing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import count, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -117,35 +118,42 @@ async def generate_on_ray(
             "the recipe works in rounds, each of which needs the one before", hint="leave --engine ray away for it"
         )
     need("ray", extra="ray", for_="--engine ray")
-    board.state("Ray is starting", of="ray")
-    with _cluster(), _Table(run.folder.resolve()) as table:
-        board.state("", of="ray")
-        total = Funnel()
-        waiting = _deal(islice(source.rows(), limit), kit.size, run=run, board=board, total=total)
-        pipeline = _Pipeline(kit, table)
-        try:
-            pipeline.start()
-            under_way = 0
-            while True:
-                while under_way < AHEAD * pipeline.workers and (dealt := next(waiting, None)) is not None:
-                    table.deal(*dealt)
-                    under_way += 1
-                if not under_way:
-                    break
-                report = await pipeline.report(board)
-                under_way -= 1
-                if report.error is not None:
-                    raise report.error
-                table.clear(report.number)
-                _count(board, report)
-                total.merge(report.funnel)
-            table.end()
-        except BaseException:
-            table.stop()
-            raise
-        finally:
-            pipeline.join(_LAST_S)
+    total = Funnel()
+    waiting = _deal(islice(source.rows(), limit), kit.size, run=run, board=board, total=total)
+    first = next(waiting, None)
+    if first is not None:  # Ray takes seconds to start
+        board.state("Ray is starting", of="ray")
+        board.refresh()
+        with _cluster(), _Table(run.folder.resolve()) as table:
+            board.state("", of="ray")
+            await _work_off(chain([first], waiting), _Pipeline(kit, table), table, board=board, total=total)
     return total
+
+
+async def _work_off(
+    waiting: Iterator[tuple[int, list[Row]]], pipeline: _Pipeline, table: _Table, *, board: Board, total: Funnel
+) -> None:
+    """Deal the shards as there is room for them, and add what is reported to `total`."""
+    under_way = 0
+    pipeline.start()
+    try:
+        while True:
+            while under_way < AHEAD * pipeline.workers and (dealt := next(waiting, None)) is not None:
+                table.deal(*dealt)
+                under_way += 1
+            if not under_way:
+                break
+            report = await pipeline.report(board)
+            under_way -= 1
+            if report.error is not None:
+                raise report.error
+            table.clear(report.number)
+            _count(board, report)
+            total.merge(report.funnel)
+        table.end()
+    finally:
+        table.stop()  # after the end it is not read
+        pipeline.join(_LAST_S)
 
 
 def _deal(rows: Iterator[Row], size: int, *, run: Run, board: Board, total: Funnel) -> Iterator[tuple[int, list[Row]]]:
@@ -340,6 +348,7 @@ class _Pipeline:
         from ray.data import ActorPoolStrategy, DataContext
 
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # failures reach us as exceptions
+        warnings.filterwarnings("ignore", module=r"ray\.data")  # of its own deprecated settings, and of short queues
         context = DataContext()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
