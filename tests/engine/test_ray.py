@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,12 +69,16 @@ def source(count: int) -> Source:
     return Source("rows", "digest", count, lambda: iter(rows))
 
 
-class WrongKey(LiveModel):
-    async def generate(self, request: Request) -> list[Completion]:
-        raise StoppedError("the server refuses the key", hint="set OPENAI_API_KEY")
+class Locked(BatchedModel):
+    """Answers until the key is taken away: at row 120, in the eighth shard."""
+
+    async def generate_batch(self, requests: Sequence[Request]) -> list[list[Completion]]:
+        if any(request.prompt == "problem 120" for request in requests):
+            raise StoppedError("the server refuses the key", hint="set OPENAI_API_KEY")
+        return await super().generate_batch(requests)
 
 
-MODELS: dict[str, Callable[[], Any]] = {"live": LiveModel, "batched": BatchedModel, "locked": WrongKey}
+MODELS: dict[str, Callable[[], Any]] = {"live": LiveModel, "batched": BatchedModel, "locked": Locked}
 
 
 def opened(model: str, graves: Path | None, workers: int, name: str) -> tuple[Any, Callable[[AnswerStore], World]]:
@@ -129,53 +133,54 @@ def calls(out: Path) -> int:
     return len(names)
 
 
-def test_a_long_queue_gives_the_files_of_a_local_run_and_never_lies_about_in_heaps(
+def test_a_killed_worker_loses_nothing_and_a_poisoned_shard_stops_no_other(
     tmp_path: Path, cluster: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heaps: list[int] = []
     counted = Board.count
 
     def count(board: Board, *args: Any, **options: Any) -> None:
-        heaps.append(len(list((tmp_path / "ray" / "ray").glob("*.parquet"))))
+        heaps.append(len(list((tmp_path / "run" / "ray").glob("*.parquet"))))
         counted(board, *args, **options)
 
-    here, _ = work(tmp_path / "local", count=160, on_ray=False)
-    monkeypatch.setattr(Board, "count", count)
-    there, board = work(tmp_path / "ray", count=160)
-    assert there == here
-    assert there.shards == 10
-    assert files(tmp_path / "ray") == files(tmp_path / "local")
-    assert len(heaps) == 10
-    assert max(heaps) <= AHEAD * WORKERS
-    assert (board.rows, board.kept) == (160, here.rows)
-    assert board.spent["generator"].calls == calls(tmp_path / "local") == calls(tmp_path / "ray")
-    assert not (tmp_path / "ray" / "ray").exists()
-    assert work(tmp_path / "ray", count=160)[0] == here, "a finished run starts no worker"
-
-
-def test_a_killed_worker_loses_nothing_and_a_poisoned_shard_stops_no_other(tmp_path: Path, cluster: None) -> None:
-    here, _ = work(tmp_path / "local", count=200, model="batched", on_ray=False)
+    here, _ = work(tmp_path / "local", count=200, on_ray=False)
     graves = tmp_path / "graves"
     graves.mkdir()
-    funnel, board = work(tmp_path / "run", count=200, model="batched", graves=graves)
+    with monkeypatch.context() as patch:
+        patch.setattr(Board, "count", count)
+        funnel, board = work(tmp_path / "run", count=200, graves=graves)
+
     assert dict(funnel.unfinished) == {"worker died": SIZE}
+    assert (graves / "problem 40").read_text() == "x"
     assert (graves / "problem 100").read_text() == "xxx"
+    assert (board.rows, board.unfinished) == (200, SIZE)
+    assert board.spent["generator"].cached > 0, "the second worker found the answers of the first"
+    assert (funnel.shards, len(heaps)) == (13, 13)
+    assert max(heaps) <= AHEAD * WORKERS, "the queue was longer than what is laid aside"
+    assert not (tmp_path / "run" / "ray").exists()
+
     done, whole = files(tmp_path / "run"), files(tmp_path / "local")
     missing = {f"{kind}/00006.{end}" for kind, end in (("rows", "parquet"), ("dropped", "parquet"), ("shards", "json"))}
     assert done == {name: digest for name, digest in whole.items() if name not in missing}
-    assert (board.rows, board.unfinished) == (200, SIZE)
-    assert board.spent["generator"].cached > 0, "the second worker found the answers of the first"
-    again, board = work(tmp_path / "run", count=200, model="batched", on_ray=False)
+    again, board = work(tmp_path / "run", count=200, on_ray=False)
     assert again == here
     assert files(tmp_path / "run") == whole
     assert board.spent["generator"].calls == 0, "the poisoned shard's answers are stored too"
+    assert calls(tmp_path / "run") == calls(tmp_path / "local")
+    # A finished run needs no worker: these would not even open.
+    assert work(tmp_path / "run", count=200, model="no such model")[0] == here
 
 
-def test_what_must_end_a_run_ends_it_with_its_own_sentence(tmp_path: Path, cluster: None) -> None:
+def test_what_must_end_a_run_ends_it_with_its_own_sentence_and_leaves_whole_shards(
+    tmp_path: Path, cluster: None
+) -> None:
+    work(tmp_path / "local", count=200, model="batched", on_ray=False)
     with pytest.raises(StoppedError, match="the server refuses the key") as caught:
         work(tmp_path / "run", count=200, model="locked")
     assert caught.value.hint == "set OPENAI_API_KEY"
-    assert files(tmp_path / "run") == {}
+    done = files(tmp_path / "run").items()
+    assert done <= files(tmp_path / "local").items()
+    assert len(done) >= 3 * 4
     assert not (tmp_path / "run" / "ray").exists()
 
 
