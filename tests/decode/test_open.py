@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from homeschool.core.errors import UsageError
-from homeschool.core.protocols import BatchModel
+from homeschool.core.protocols import BatchModel, Model
 from homeschool.core.records import Request, Sampling
 from homeschool.decode.open import open_checkpoint, open_model, strategies
 from homeschool.models import nano
@@ -30,9 +30,15 @@ def test_nano_is_in_the_box() -> None:
 
 
 @pytest.mark.parametrize("name", ["http://localhost:8000/v1#m", "https://example.org/v1#m", "vllm:org/model"])
-def test_only_local_models(name: str) -> None:
-    with pytest.raises(UsageError, match="only local models are supported in this version"):
-        open_model(name)
+def test_what_lies_behind_an_address_has_no_weights_here(name: str) -> None:
+    with pytest.raises(UsageError, match="no weights that could be read here"):
+        open_checkpoint(name)
+
+
+def test_an_endpoint_is_a_model_without_a_request() -> None:
+    model = open_model("http://localhost:1/v1#m")
+    assert isinstance(model, Model)
+    assert model.card.name == "http://localhost:1/v1#m"
 
 
 @pytest.mark.parametrize(("name", "hint"), [("sampel", "did you mean 'sample'"), ("noise", "known: sample"), ("", "")])
