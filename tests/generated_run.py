@@ -61,8 +61,7 @@ def _shard(run: Run, number: int, rows: list[Row], *, hostile: bool) -> None:
         text = HOSTILE if hostile else f"{place} + {place} = {2 * place // 4}"
         first = answer(text, digest("first", place), tokens=1 + place % 7)
         second = answer("ok", digest("second", place), finish="length" if place % 4 == 1 else "stop")
-        names = {each.key: (digest(each.key), canonical(question)) for each in (first, second)}
-        run.answers.commit([first, second], max_tokens=64, questions=names)
+        run.answers.commit([first, second], max_tokens=64, questions=[canonical(question)] * 2)
         child = row.derive(step="two_steps", calls=[first, second], completion=text)
         if place % 5:
             kept.append(child.judged(Pass({"correct": 1.0}, verifier="math@1")))

@@ -190,7 +190,7 @@ def test_a_generated_row_in_words_obeys_no_terminal(tmp_path: Path) -> None:
     wild = answer("\x1b[2Jgone\nsecond line", "wild")
     with Run.open(tmp_path / "wild", kind="generate", settings={"source": "none"}) as run:
         question = '{"prompt": "tell\\u001b me", "sampling": {}}'
-        run.answers.commit([wild], max_tokens=8, questions={"wild": ("q", question)})
+        run.answers.commit([wild], max_tokens=8, questions=[question])
         write_rows(run.path("rows", "00000.parquet"), [row.derive(step="wild", calls=[wild], completion="x")])
     made = read_rows(tmp_path / "wild" / "rows" / "00000.parquet")[0]
     said = command(["trace", made.id, "--run", str(tmp_path / "wild")])[1]

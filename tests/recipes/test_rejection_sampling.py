@@ -30,7 +30,11 @@ class Scripted:
         self.options: dict[str, Any] = {}
         self.judged: list[list[str]] = []
 
-    async def ask(self, prompt: Any, **options: Any) -> list[Completion]:
+    @property
+    def pool(self) -> Any:
+        raise AssertionError("not used")
+
+    async def ask(self, prompt: Any, **options: Any) -> Any:
         self.prompt, self.options = prompt, options
         return [
             Completion(text, finish, token_ids=(1, 2), logprobs=(-0.5, -0.25), key=f"k{i}", model="m", seed=9)

@@ -60,10 +60,10 @@ def _writer() -> Callable[[Any], str]:
     encoder = json.JSONEncoder(
         sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False, default=_plain
     )
-    make = json.encoder.c_make_encoder
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
         return encoder.encode
-    write = make(None, _plain, json.encoder.encode_basestring, None, ":", ",", True, False, False)
+    write: Any = make(None, _plain, json.encoder.encode_basestring, None, ":", ",", True, False, False)
     return lambda value: "".join(write(value, 0))
 
 

@@ -10,7 +10,7 @@ import inspect
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -76,12 +76,12 @@ def _line_in(path: Path, error: BaseException | None) -> int | str:
     """The last line of this file that was at work when `error` was raised."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return error.lineno or "?"
-    frames = traceback.extract_tb(error.__traceback__) if error else []
+    frames = list(traceback.extract_tb(error.__traceback__)) if error else list[traceback.FrameSummary]()
     return next((frame.lineno or "?" for frame in reversed(frames) if frame.filename == str(path)), "?")
 
 
 @contextmanager
-def users_code() -> Iterator[None]:
+def users_code() -> Generator[None]:
     """The one boundary: whatever a person's code raises, `sys.exit()` too, is theirs and becomes a record."""
     try:
         yield

@@ -69,20 +69,22 @@ def schema_of(given: type | Mapping[str, Any]) -> Schema:
 
 @lru_cache(maxsize=256)
 def _of_mapping(text: str) -> Schema:
-    import jsonschema
+    from jsonschema import Draft202012Validator, SchemaError
+    from jsonschema.exceptions import best_match
+    from jsonschema.validators import validator_for
 
     schema = json.loads(text)
-    kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+    kind = validator_for(schema, default=Draft202012Validator)
     try:
         kind.check_schema(schema)
-    except jsonschema.SchemaError as error:
+    except SchemaError as error:
         raise UsageError(
             f"{text[:80]} is not a JSON Schema ({error.message})", hint="pass a JSON Schema or a type"
         ) from error
     validator = kind(schema)
 
     def value_of(found: Any) -> Any:
-        error = jsonschema.exceptions.best_match(validator.iter_errors(found))
+        error = best_match(validator.iter_errors(found))
         if error is not None:
             place = error.json_path.removeprefix("$").removeprefix(".")
             raise Unfit("does not fit the schema", f"{place}: {error.message}" if place else error.message)
