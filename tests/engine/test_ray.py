@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -197,6 +198,11 @@ def test_what_cannot_be_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     with pytest.raises(UsageError, match="a client's address"):
         ask(two_steps)
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # and does not listen
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{held.getsockname()[1]}")
+        with pytest.raises(UsageError, match="no Ray cluster takes us in at '127.0.0.1"):
+            ask(two_steps)
 
 
 RECIPE = """

@@ -71,6 +71,13 @@ def test_a_json_schema_is_as_good_as_a_type() -> None:
     assert schema_of(dict(LIST)) is schema
 
 
+def test_a_type_is_asked_for_field_by_field_and_read_with_its_defaults() -> None:
+    schema = schema_of(Question)
+    assert schema.json["required"] == ["text", "level", "kind"]
+    assert schema.json["additionalProperties"] is False
+    assert schema.read(GOOD) == Question("Why?", 3, "open")
+
+
 @pytest.mark.parametrize("given", [{"type": "strange"}, {"type": "object", "properties": 3}])
 def test_what_is_no_schema_is_refused(given: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="not a JSON Schema"):

@@ -38,7 +38,7 @@ def test_a_chat_is_sent_with_all_that_was_asked_and_nothing_else() -> None:
         "max_tokens": 7, "temperature": 0.5, "top_p": 0.9, "top_k": 20, "stop": ["\n"], "logprobs": True, "seed": seed,
         "tools": [{"type": "function"}],
         "response_format": {"type": "json_schema",
-                            "json_schema": {"name": "answer", "schema": {"type": "object"}, "strict": True}},
+                            "json_schema": {"name": "answer", "schema": {"type": "object"}, "strict": False}},
     }  # fmt: skip
 
 
@@ -200,3 +200,21 @@ def test_any_bytes_are_malformed(raw: bytes) -> None:
 def test_a_deep_reply_is_malformed_and_not_a_crash() -> None:
     with pytest.raises(MalformedReply):
         completions_of(b'{"choices": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", call=ONE)
+
+
+CLOSED = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    ("schema", "strict"),
+    [
+        (CLOSED, True),
+        ({"type": "array", "items": CLOSED}, True),
+        ({**CLOSED, "required": []}, False),
+        ({**CLOSED, "additionalProperties": True}, False),
+        ({"type": "array", "items": {"type": "object"}}, False),
+    ],
+)
+def test_only_what_strict_mode_takes_is_asked_for_in_it(schema: dict[str, Any], strict: bool) -> None:
+    [call] = calls_of(Request((Message("user", "hi"),), schema=schema), server=SERVER)
+    assert call.body["response_format"]["json_schema"]["strict"] is strict

@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             out, kind="generate", settings=_settings(args, job, source), part=Part.parse(args.shard or "1/1")
         ) as opened:
             if args.source == "-" and not (out / STDIN).exists():
-                shutil.move(Path(aside) / STDIN, out / STDIN)
+                shutil.copyfile(Path(aside) / STDIN, out / STDIN)
             opened.open_answers(reuse=args.reuse)
             total = min(source.total, args.rows or source.total) if source.total is not None else args.rows
             board = Board(Progress(), "generate", total=args.preview or total, prices=prices)
@@ -243,9 +243,8 @@ def _result(
     named = job.named
     told = {"name": named.name, "digest": named.digest, "summary": named.summary, "paper": named.paper}
     prices = prices_of(args.price)
-    whole = write_papers(run, source, recipe=told, models=job.models, prices=prices, part=funnel)
-    if whole is not None:
-        write_generation_report(run.folder)
+    no_data = write_papers(run, source, recipe=told, models=job.models, prices=prices, part=funnel)
+    report = write_generation_report(run.folder) if no_data is not None else None
     if funnel.unfinished:
         why = ", ".join(f"{count} {reason}" for reason, count in funnel.unfinished.most_common(3))
         raise StoppedError(
@@ -262,7 +261,9 @@ def _result(
         "calls": fresh,
         "calls_cached": max(0, calls - fresh),
         "calls_per_row": round(calls / funnel.rows, 3) if funnel.rows else None,
-        "unfinished": 0,
+        "report": str(report) if report else None,
+        "data": str(run.folder / "data.jsonl") if no_data == "" else None,
+        "no_data": no_data or "",
     }
 
 
@@ -316,7 +317,10 @@ def say(result: dict[str, Any]) -> str:
         return _say_preview(result)
     lost = [f"  {count} dropped: {reason}" for reason, count in result["dropped"].items()]
     paid = f"{result['calls']} answers asked for, {result['calls_cached']} from the store"
-    return "\n".join([f"{result['rows']} rows in {result['run']}/rows ({result['seconds']:.1f} s)", *lost, paid])
+    lines = [f"{result['rows']} rows in {result['run']}/rows ({result['seconds']:.1f} s)", *lost, paid]
+    if result["no_data"]:
+        lines.append(f"no data.jsonl for training: {result['no_data']}")
+    return "\n".join([*lines, *(result[name] for name in ("data", "report") if result[name])])
 
 
 def _say_preview(result: dict[str, Any]) -> str:

@@ -25,6 +25,8 @@ MODELS = (
     },
     {"name": "FOLDER", "summary": "Any folder with a causal language model in Hugging Face's format.", "paper": ""},
     {"name": "hf:ORG/NAME", "summary": "A model of the Hugging Face hub.", "paper": ""},
+    {"name": "http://HOST/v1#NAME", "summary": "A model behind any OpenAI-compatible server.", "paper": ""},
+    {"name": "vllm:NAME_OR_FOLDER", "summary": "A vLLM server that is started and ended for the run.", "paper": ""},
 )
 
 

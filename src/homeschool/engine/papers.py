@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from homeschool.core.errors import HomeschoolError, StoppedError
 from homeschool.core.protocols import Model
 from homeschool.engine.board import Prices, cost
 from homeschool.engine.card import write_card
@@ -24,8 +25,8 @@ def write_papers(
     models: Mapping[str, Model],
     prices: Prices,
     part: Funnel,
-) -> Funnel | None:
-    """Write `funnel.json`, `data.jsonl` and `card.md`; the funnel of the whole run.
+) -> str | None:
+    """Write `funnel.json`, `data.jsonl` and `card.md`; why there is no `data.jsonl`, or an empty text if there is.
 
     `recipe` is what is known of it (name, digest, summary, paper); `part` is what this process has done. A run of which
     shards are missing has no `funnel.json`, and while other processes may be at work on them nothing is written: None.
@@ -40,9 +41,15 @@ def write_papers(
         run.save_json("funnel.json", _funnel(total, source, recipe=recipe, models=models, prices=prices))
     elif run.part.of > 1:
         return None
-    write_trl(run.folder)
+    why_not = ""
+    try:
+        write_trl(run.folder)
+    except StoppedError:
+        raise
+    except HomeschoolError as error:  # the rows are none of TRL's kinds; they are in Parquet all the same
+        why_not = str(error)
     write_card(run.folder)
-    return total
+    return why_not
 
 
 def _funnel(

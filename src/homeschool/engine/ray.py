@@ -70,6 +70,7 @@ AHEAD = 2
 
 _POLL_S = 0.05
 _BOARD_S = 0.5
+_KNOCK_S = 10.0
 _LAST_S = 15.0
 """How long the pipeline may take to end when the run has to."""
 _OBJECTS = 100 * 2**20
@@ -191,29 +192,39 @@ def _cluster() -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it warns of what every actor of Ray Data does
     address = os.environ.get("RAY_ADDRESS", "")
-    if address.startswith("ray://"):
-        raise UsageError(
-            f"RAY_ADDRESS is {address!r}, a client's address",
-            hint="run on a machine of the cluster with HOST:PORT, as `ray start --head` prints it",
-        )
-    own: dict[str, Any] = {
-        "num_cpus": os.cpu_count(),
-        "include_dashboard": False,
-        "object_store_memory": _OBJECTS,
-    }
-    where: dict[str, Any] = {"address": address} if address else {"address": "local", **own}
+    where: dict[str, Any] = {"address": address}
+    if not address:
+        where = {"address": "local", "num_cpus": os.cpu_count(), "include_dashboard": False}
+        where["object_store_memory"] = _OBJECTS
     try:
+        _knock(address)
         with _hushed():
             ray.init(**where, log_to_driver=False, logging_level=logging.CRITICAL)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        what = f"no Ray cluster answers at {address!r}" if address else "Ray could not be started here"
+        why = str(error).strip().partition("\n")[0].partition(". ")[0]
+        if not address:
+            raise HomeschoolError(f"Ray could not be started here ({why})", hint="leave --engine ray away") from error
         raise UsageError(
-            f"{what} ({str(error).partition('. ')[0]})", hint="check RAY_ADDRESS, or leave --engine ray away"
+            f"no Ray cluster takes us in at {address!r} ({why})",
+            hint="set RAY_ADDRESS to the HOST:PORT that `ray start --head` printed, and RAY_AUTH_MODE=token if it asks "
+            "for a token",
         ) from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError if nobody listens at HOST:PORT, which Ray itself takes minutes to notice; UsageError for ray://."""
+    if address.startswith("ray://"):
+        raise UsageError(
+            f"RAY_ADDRESS is {address!r}, a client's address",
+            hint="run on a machine of the cluster, with the HOST:PORT that `ray start --head` printed",
+        )
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_S).close()
 
 
 @contextmanager

@@ -99,7 +99,7 @@ def _of_type(given: type) -> Schema:
 
     try:
         adapter = pydantic.TypeAdapter(given)
-        schema = adapter.json_schema()
+        schema = _closed(adapter.json_schema())
     except (pydantic.errors.PydanticSchemaGenerationError, pydantic.errors.PydanticUserError) as error:
         raise UsageError(
             f"{given!r} has no JSON Schema", hint="use a dataclass, a TypedDict, a pydantic model or a JSON Schema"
@@ -114,6 +114,23 @@ def _of_type(given: type) -> Schema:
             raise Unfit("does not fit the schema", f"{place}: {first['msg']}" if place else first["msg"]) from None
 
     return Schema(schema, value_of)
+
+
+def _closed(schema: Any) -> Any:
+    """The JSON Schema of a type as a model is asked for it: every field, and no other.
+
+    OpenAI's strict mode demands it, and a small model would go on inventing fields. Reading still allows for defaults.
+    """
+    if isinstance(schema, list):
+        return [_closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    values = ("const", "enum", "default", "examples")
+    closed = {name: each if name in values else _closed(each) for name, each in schema.items()}
+    if isinstance(schema.get("properties"), dict) and schema.get("type") == "object":
+        closed.setdefault("additionalProperties", False)
+        closed["required"] = list(schema["properties"])
+    return closed
 
 
 def _candidates(text: str) -> Iterator[Any]:

@@ -265,9 +265,22 @@ def _body(request: Request, server: Server, features: frozenset[str]) -> dict[st
     if request.tools:
         body["tools"] = [dict(tool) for tool in request.tools]
     if request.schema is not None:
-        form = {"name": "answer", "schema": dict(request.schema), "strict": True}
+        form = {"name": "answer", "schema": dict(request.schema), "strict": _is_strict(request.schema)}
         body["response_format"] = {"type": "json_schema", "json_schema": form}
     return body
+
+
+def _is_strict(schema: Any) -> bool:
+    """Whether a schema is of the kind that OpenAI's strict mode takes: objects have their fields, all, and no other."""
+    if isinstance(schema, list):
+        return all(map(_is_strict, schema))
+    if not isinstance(schema, Mapping):
+        return True
+    if schema.get("type") == "object":
+        fields = schema.get("properties") or {}
+        if schema.get("additionalProperties") is not False or set(schema.get("required") or ()) != set(fields):
+            return False
+    return all(map(_is_strict, schema.values()))
 
 
 def _seeded(body: dict[str, Any], request: Request, sample: int, features: frozenset[str]) -> dict[str, Any]:
