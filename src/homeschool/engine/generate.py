@@ -19,7 +19,7 @@ from __future__ import annotations
 import gc
 import json
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -162,11 +162,10 @@ def few_collections() -> Iterator[None]:
 async def preview(recipe: AnyRecipe, rows: Sequence[Row], *, world: World, board: Board) -> list[Outcome]:
     """What becomes of `rows`, with nothing written but the answers, which the run itself then need not ask for."""
     outcomes: list[Outcome] = []
-    stream = stream_recipe(recipe, rows, world=world, tallies=board.spent, pool=Snapshot())
+    stream = stream_recipe(recipe, rows, world=world, tallies=board.spent, ended=_told(board), pool=Snapshot())
     async with aclosing(stream) as stream:
         async for outcome in stream:
             outcomes.append(outcome)
-            _show(board, outcome)
     return outcomes
 
 
@@ -230,10 +229,10 @@ async def _flow(
             yield from chunk
 
     outcomes: list[Outcome] = []
-    async with aclosing(stream_recipe(recipe, rows(), world=world, tallies=board.spent)) as stream:
+    stream = stream_recipe(recipe, rows(), world=world, tallies=board.spent, ended=_told(board))
+    async with aclosing(stream) as stream:
         async for outcome in stream:
             outcomes.append(outcome)
-            _show(board, outcome)
             number, expected = works[0]
             if len(outcomes) == expected:
                 works.popleft()
@@ -259,11 +258,10 @@ async def _rounds(
             yield known
             continue
         outcomes: list[Outcome] = []
-        stream = stream_recipe(recipe, chunk, world=world, tallies=board.spent, pool=pool)
+        stream = stream_recipe(recipe, chunk, world=world, tallies=board.spent, ended=_told(board), pool=pool)
         async with aclosing(stream) as stream:
             async for outcome in stream:
                 outcomes.append(outcome)
-                _show(board, outcome)
         unfinished = Counter(outcome.unfinished for outcome in outcomes if outcome.unfinished)
         if unfinished:
             raise StoppedError(
@@ -285,10 +283,13 @@ def _marker(run: Run, number: int) -> Path:
     return run.folder / "shards" / f"{number:05}.json"
 
 
-def _show(board: Board, outcome: Outcome) -> None:
-    reasons = Counter(f"{drop.rule}: {drop.reason}" for drop in outcome.dropped)
-    waiting = len(outcome.rows) if outcome.unfinished else 0
-    board.count(len(outcome.rows), len(outcome.children), dropped=reasons, unfinished=waiting)
+def _told(board: Board) -> Callable[[Outcome], None]:
+    def ended(outcome: Outcome) -> None:
+        reasons = Counter(f"{drop.rule}: {drop.reason}" for drop in outcome.dropped)
+        waiting = len(outcome.rows) if outcome.unfinished else 0
+        board.count(len(outcome.rows), len(outcome.children), dropped=reasons, unfinished=waiting)
+
+    return ended
 
 
 def _recall(board: Board, known: Funnel) -> None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -89,7 +89,17 @@ async def run_recipe(
     """
     outcomes: list[Outcome] = []
     tallies = dict.fromkeys(world.roles, tally) if tally is not None else None
-    async with aclosing(stream_recipe(recipe, rows, world=world, tallies=tallies, stage=stage)) as stream:
+
+    def heard(answers: int, tokens: int) -> None:
+        if stage is not None:
+            stage.advance(0, answers=answers, tokens=tokens)
+
+    def ended(outcome: Outcome) -> None:
+        if stage is not None:
+            stage.advance(len(outcome.rows), accepted=len(outcome.children))
+
+    stream = stream_recipe(recipe, rows, world=world, tallies=tallies, heard=heard, ended=ended)
+    async with aclosing(stream) as stream:
         async for outcome in stream:
             outcomes.append(outcome)
     unfinished = [outcome.unfinished for outcome in outcomes if outcome.unfinished]
@@ -108,20 +118,17 @@ async def stream_recipe(
     *,
     world: World,
     tallies: dict[str, Tally] | None = None,
-    stage: Stage | None = None,
+    heard: Callable[[int, int], None] | None = None,
+    ended: Callable[[Outcome], None] | None = None,
     pool: Snapshot | None = None,
 ) -> AsyncGenerator[Outcome]:
-    """Outcomes in the order of `rows` (of their groups' first rows), as they are done; `rows` is read as needed.
+    """Outcomes in the order of `rows` (of their groups' first rows); `rows` is read as needed.
 
-    `tallies` counts what each model costs, by role (by the first one of a model that has several). `pool` is what a
-    Pooled or Grouped recipe sees, and `rows` are then those of one round. Close it (aclosing) if you leave early.
+    `tallies` counts what each model costs, by role (by the first one of a model that has several). `heard` is told of
+    answers and their tokens as they come, `ended` of every outcome at once, in whatever order. `pool` is what a Pooled
+    or Grouped recipe sees, and `rows` are then those of one round. Close it (aclosing) if you leave early.
     """
     spent = tallies if tallies is not None else {}
-
-    def heard(answers: int, tokens: int) -> None:
-        if stage is not None:
-            stage.advance(0, answers=answers, tokens=tokens)
-
     async with AsyncExitStack() as stack:
         desks: dict[int, Desk] = {}  # one model in two roles is one desk, so that they share its batches
         for role, model in world.roles.items():
@@ -130,7 +137,7 @@ async def stream_recipe(
                 desk = Desk(model, store=world.store, tally=tally, concurrency=world.concurrency, heard=heard)
                 desks[id(model)] = await stack.enter_async_context(desk)
         by_role = {role: desks[id(model)] for role, model in world.roles.items()}
-        crew = Crew(recipe, world, desks=by_role, stage=stage, pool=pool)
+        crew = Crew(recipe, world, desks=by_role, ended=ended, pool=pool)
         outcomes = await stack.enter_async_context(aclosing(crew.run(rows)))
         async for outcome in outcomes:
             yield outcome
@@ -149,14 +156,14 @@ class Crew:
         world: World,
         *,
         desks: Mapping[str, Desk],
-        stage: Stage | None,
+        ended: Callable[[Outcome], None] | None,
         pool: Snapshot | None,
     ) -> None:
         self.world = world
         self.pool = pool if isinstance(recipe, (Pooled, Grouped)) else None
         self._recipe = recipe
         self._desks = desks
-        self._stage = stage
+        self._ended = ended
         self._context = RecipeContext(self)
         self._pending: list[Pending] = []
         self._running = 0
@@ -339,8 +346,8 @@ class Crew:
             reason = f"raised {type(error).__name__}: {error}".rstrip(": ")[:160]
             dropped = _all(unit, reason, "recipe", traceback.format_exc())
         outcome = Outcome(unit.rows, children, dropped, unfinished, _usage(unit))
-        if self._stage is not None:
-            self._stage.advance(len(unit.rows), accepted=len(children))
+        if self._ended is not None:
+            self._ended(outcome)
         return outcome
 
 
