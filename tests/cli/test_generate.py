@@ -100,6 +100,11 @@ def test_a_preview_shows_rows_and_costs_nothing_twice(capsys: pytest.CaptureFixt
         assert shown["estimate"]["cost_usd"] > 0
         assert not Path("run/rows").exists()
         assert run(*argv)["calls"] == 54
+        again = json.loads(Path("run/funnel.json").read_text(encoding="utf-8"))
+        assert again["cost_usd"] is None
+        assert run(*argv, "--price", "1,2")["calls"] == 0
+        run(*argv)
+        assert json.loads(Path("run/funnel.json").read_text(encoding="utf-8"))["cost_usd"] > 0, "prices are kept"
         code, text = command(["generate", *argv, "--preview", "2"])
         assert code == 0
         assert "About" not in text and "completion" in text and "60 calls" in text
@@ -117,6 +122,66 @@ def test_answers_of_another_run_are_taken_and_only_the_changed_prompt_is_asked()
         assert code == 2, "another recipe is another run"
         cut = run("two.py:recipe", "--source", "texts.jsonl", "--model", model, "--out", "cut", "--reuse", "more")
         assert cut["calls"] == 32, "the first question is the same, the second has one word changed"
+
+
+def test_ten_rows_first_then_all_in_the_same_folder_and_the_source_by_another_name() -> None:
+    with served() as url:
+        argv = ["two.py:recipe", "--model", f"{url}#stand-in", "--out", "run"]
+        assert run(*argv, "--source", "texts.jsonl", "--rows", "10")["calls"] == 20
+        assert run(*argv, "--source", "./texts.jsonl")["calls"] == 40
+
+
+OPENED = """
+print("read")
+async def recipe(row, ctx):
+    return row.derive(step="x", prompt="a", completion="b")
+"""
+
+
+def test_a_recipe_is_read_and_a_model_loaded_once(capfd: pytest.CaptureFixture[str]) -> None:
+    from homeschool.models.local import Checkpoint
+
+    Path("once.py").write_text(OPENED, encoding="utf-8")
+    opened, loaded = Checkpoint.open, list[str]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoint, "open", lambda name, **options: loaded.append(name) or opened(name, **options))
+        run("once.py:recipe", "--source", "texts.jsonl", "--model", "nano", "--out", "run")
+    assert len(loaded) == 1
+    assert "".join(capfd.readouterr()).count("read\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("def recipe(row, ctx): pass", "must be async"),
+        ("def recipe(**options): pass", "takes **options"),
+        ("def recipe(n=1): return None", "makes NoneType"),
+    ],
+)
+def test_what_is_no_recipe_is_said_before_anything_is_asked(
+    code: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("odd.py").write_text(code, encoding="utf-8")
+    assert command(["generate", "odd.py:recipe", "--source", "texts.jsonl", "--model", "nano", "--out", "run"])[0] == 2
+    assert words in capsys.readouterr().err
+    assert not Path("run").exists()
+
+
+def test_each_role_pays_its_own_price_and_has_its_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    asks = "[{'role': 'user', 'content': row['text']}]"
+    Path("judged.py").write_text(
+        f"async def recipe(row, ctx):\n    [a] = await ctx.ask({asks}, max_tokens=8)\n"
+        f"    [b] = await ctx.ask({asks}, role='judge', max_tokens=8)\n"
+        "    return row.derive(step='j', prompt=a.text, completion=b.text)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("HOMESCHOOL_API_KEY_JUDGE", KEY)
+    with served() as url, served("--key", KEY) as other:
+        argv = ["judged.py:recipe", "--source", "texts.jsonl", "--model", f"{url}#stand-in", "--out", "run"]
+        argv += ["--role", f"judge={other}#stand-in", "--price", "0,0", "--price", "judge=0,1000000"]
+        assert run(*argv)["rows"] == 30
+    funnel = json.loads(Path("run/funnel.json").read_text(encoding="utf-8"))
+    assert funnel["cost_usd"] == funnel["roles"]["judge"]["completion_tokens"] > 0
 
 
 def test_parts_of_a_run_beside_each_other_make_the_whole() -> None:

@@ -296,3 +296,68 @@ def test_a_damaged_record_of_a_shard_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "run" / "shards" / "00001.json").write_text("{")
     with pytest.raises(HomeschoolError, match=r"00001\.json is damaged.*remove it"):
         work(tmp_path / "run", two_steps)
+
+
+async def broken(row: Row, ctx: Context) -> Row:
+    raise NameError("promt")
+
+
+def test_a_recipe_that_always_raises_is_stopped_at_its_first_shard(tmp_path: Path) -> None:
+    with pytest.raises(StoppedError, match=r"raised NameError on every one of 16 rows .*NameError: promt"):
+        work(tmp_path / "run", broken)
+    assert not (tmp_path / "run" / "rows").exists()
+
+
+def test_a_smaller_run_grows_and_does_not_shrink(tmp_path: Path) -> None:
+    work(tmp_path / "whole", two_steps)
+    with Run.open(tmp_path / "run", kind="generate", settings={"seed": 3}) as run:
+        world = World({"generator": LiveModel()}, run.answers, EvenJudge(), seed=3, window=16)
+        board = Board(Progress(quiet=True), "generate")
+        few = asyncio.run(generate(two_steps, source(70), world=world, run=run, board=board, limit=20))
+    assert few.rows_in == 20
+    work(tmp_path / "run", two_steps)
+    assert files(tmp_path / "whole") == files(tmp_path / "run")
+    with Run.open(tmp_path / "run", kind="generate", settings={"seed": 3}) as run:
+        world = World({"generator": LiveModel()}, run.answers, EvenJudge(), seed=3, window=16)
+        with pytest.raises(UsageError, match="at least as many --rows as before"):
+            asyncio.run(generate(two_steps, source(70), world=world, run=run, board=board, limit=20))
+
+
+def test_a_removed_pool_file_is_made_again(tmp_path: Path) -> None:
+    work(tmp_path / "run", Pooled(growing, round_size=16))
+    before = files(tmp_path / "run")
+    (tmp_path / "run" / "pool" / "00001.parquet").unlink()
+    (tmp_path / "run" / "shards" / "00003.json").unlink()
+    work(tmp_path / "run", Pooled(growing, round_size=16))
+    assert files(tmp_path / "run") == before
+
+
+async def colliding(row: Row, ctx: Context) -> Dropped:
+    return Dropped(row.derive(step="x", reason="its own"), "ours", "rule of ours")
+
+
+def test_a_dropped_row_keeps_a_column_of_its_own_called_reason(tmp_path: Path) -> None:
+    work(tmp_path / "run", colliding)
+    drop = read_rows(tmp_path / "run" / "dropped" / "00000.parquet")[0]
+    assert (drop["reason"], drop["row_reason"]) == ("ours", "its own")
+
+
+def test_a_run_is_not_split_in_two_ways_at_once(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    with Run.open(tmp_path / "run", kind="generate", settings={}, part=Part(1, 2)):
+        script = (
+            "import sys; from pathlib import Path; from homeschool.engine.run import Part, Run\n"
+            "number, of = map(int, sys.argv[2:])\n"
+            "Run.open(Path(sys.argv[1]), kind='generate', settings={}, part=Part(number, of)).close()"
+        )
+
+        def opens(number: int, of: int) -> bool:
+            words = [sys.executable, "-c", script, str(tmp_path / "run"), str(number), str(of)]
+            return subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+        assert opens(2, 2), "the other half"
+        assert not opens(1, 2), "the same half"
+        assert not opens(1, 3), "a third, beside halves"
+        assert not opens(1, 1), "the whole, beside a half"

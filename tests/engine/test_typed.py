@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from homeschool.core.errors import UsageError
 from homeschool.core.protocols import Context
 from homeschool.core.records import Completion, Dropped, ModelCard, Request, Row
-from homeschool.engine.local import Outcome, World, run_recipe
+from homeschool.engine.local import World, run_recipe
+from homeschool.engine.outcome import Outcome
 from homeschool.engine.typed import Unfit, schema_of
 
 
@@ -38,9 +39,11 @@ LIST: Mapping[str, Any] = {"type": "array", "items": {"type": "integer"}, "minIt
         f"Sure! Here it is:\n{GOOD}\nAnything else?",
         f"<think>I could write {{}} or []</think>\n{GOOD}",
         f"[1] as in the book: {GOOD}",
+        f'maybe {{"text": "No.", "level": 1}}? wrong.</think>\n{GOOD}',
+        f'An example is {{"text": "Example", "level": 1}}. Mine: {GOOD}',
     ],
 )
-def test_the_first_value_that_fits_is_found_wherever_it_stands(text: str) -> None:
+def test_the_last_value_that_fits_is_found_wherever_it_stands(text: str) -> None:
     assert schema_of(Question).read(text) == Question("Why?", 3)
 
 
@@ -49,6 +52,7 @@ def test_the_first_value_that_fits_is_found_wherever_it_stands(text: str) -> Non
     [
         ("I cannot say.", "not JSON", "line 1, column 1"),
         ("", "not JSON", "not JSON"),
+        (f"<think>it could be {GOOD}", "not JSON", "no end"),
         ('{"text": "Why?"', "not JSON", "line 1"),
         ('{"text": "Why?"}', "does not fit the schema", "level"),
         ('{"text": "Why?", "level": "3"}', "does not fit the schema", "level"),

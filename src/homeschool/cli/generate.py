@@ -27,13 +27,15 @@ from homeschool.core.errors import StoppedError, UsageError
 if TYPE_CHECKING:
     from homeschool.engine.board import Board
     from homeschool.engine.generate import Funnel
-    from homeschool.engine.local import Outcome
+    from homeschool.engine.outcome import Outcome
     from homeschool.engine.run import Run
     from homeschool.engine.sources.source import Source
 
 STDIN = "source.jsonl"
 """Where a run keeps the rows that came through a pipe."""
 TASK_ROWS = 256
+REASONS = 10
+"""How many reasons for drops are told at the end; the card has them all."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -63,29 +65,25 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     started = time.monotonic()
     from homeschool.engine.board import Board
+    from homeschool.engine.files import replacing
     from homeschool.engine.progress import Progress
     from homeschool.engine.run import Part, Run, probed
 
     _check(args)
-    roles, prices = roles_of(args.model, args.role), prices_of(args.price)
+    roles = roles_of(args.model, args.role)
+    prices = prices_of(args.price, roles)
     out = folder_of(args, "generate", args.recipe, args.source, next(iter(roles.values())))
-    job = Job(
-        args.recipe,
-        with_names(roles),
-        seed=args.seed,
-        concurrency=args.concurrency,
-        logs=out / "logs",
-        known=probed(out),
-    )
+    job = Job(args.recipe, with_names(roles), seed=args.seed, concurrency=args.concurrency, logs=out / "logs")
+    job.known, job.drop_unanswered = probed(out), args.drop_unanswered
     _ = job.named, job.models  # a wrong name is said before any work
+    part, loose = Part.parse(args.shard or "1/1"), ("source", "limit")
     with tempfile.TemporaryDirectory() as aside:
-        source, job, template = _source(args, job, out, spool=Path(aside) / STDIN)
-        job = _with(job, args, template)
-        with Run.open(
-            out, kind="generate", settings=_settings(args, job, source), part=Part.parse(args.shard or "1/1")
-        ) as opened:
+        source = _source(args, job, out, spool=Path(aside) / STDIN)
+        settings = _settings(args, job, source)
+        with Run.open(out, kind="generate", settings=settings, part=part, loose=loose) as opened:
             if args.source == "-" and not (out / STDIN).exists():
-                shutil.copyfile(Path(aside) / STDIN, out / STDIN)
+                with replacing(out / STDIN) as kept:
+                    shutil.copyfile(Path(aside) / STDIN, kept)
             opened.open_answers(reuse=args.reuse)
             total = min(source.total, args.rows or source.total) if source.total is not None else args.rows
             board = Board(Progress(), "generate", total=args.preview or total, prices=prices)
@@ -112,7 +110,8 @@ async def _generate_on_ray(args: argparse.Namespace, job: Job, source: Source, r
     from dataclasses import replace
     from functools import partial
 
-    from homeschool.engine.ray import Kit, generate_on_ray
+    from homeschool.engine.ray import generate_on_ray
+    from homeschool.engine.ray_worker import Kit
 
     remote = {role: name for role, name in job.roles.items() if name.startswith(("http://", "https://"))}
     async with _ready(replace(job, roles=remote), run, board):
@@ -128,12 +127,12 @@ async def _preview(
     from homeschool.engine.generate import SHARD, preview
 
     rows = list(islice(source.rows(), args.preview))
-    began = time.monotonic()
     with board:
         async with _ready(job, run, board):
+            began = time.monotonic()
             world = job.world(run.answers, window=SHARD)
             outcomes = await preview(job.made(), rows, world=world, board=board)
-    seconds = time.monotonic() - began
+            seconds = time.monotonic() - began
     return {
         "run": str(run.folder),
         "preview": _shown(outcomes),
@@ -183,37 +182,31 @@ def _check(args: argparse.Namespace) -> None:
             raise UsageError(f"{folder} holds no answers", hint="name the folder of a run: --reuse runs/NAME")
 
 
-def _source(args: argparse.Namespace, job: Job, out: Path, *, spool: Path) -> tuple[Source, Job, str]:
-    """The source, the job with its verifier, and how a prompt is put to a model without a chat template."""
-    from dataclasses import replace
-
+def _source(args: argparse.Namespace, job: Job, out: Path, *, spool: Path) -> Source:
+    """The source. The job gets its verifier, and its recipe the options that it does not leave to us."""
+    from homeschool.decode.open import REMOTE
     from homeschool.engine.sources.open import open_source
     from homeschool.engine.sources.source import Source
     from homeschool.tasks.load import load_task
 
     name: str = args.source
+    template = "{prompt}"
     if name.isidentifier() and not Path(name).exists():
         task = load_task(name, seed=args.seed)
         drawn = task.draw(None, args.rows or TASK_ROWS, args.seed)
         source = Source(name, rows_digest(drawn), len(drawn), lambda: iter(drawn))
-        return source, replace(job, verifier=args.verifier or f"task:{name}"), task.template
-    kept = out / STDIN
-    if name == "-" and sys.stdin.isatty() and kept.exists():
-        name = str(kept)
-    return open_source(name, spool=spool), replace(job, verifier=args.verifier), "{prompt}"
-
-
-def _with(job: Job, args: argparse.Namespace, template: str) -> Job:
-    """The job with the recipe's options. A recipe that can speak either way asks a model as `improve` would ask it."""
-    from dataclasses import replace
-
-    from homeschool.decode.open import REMOTE
-
-    name = job.roles.get("generator", "")
-    # A server is asked in messages unless one says `chat=false`: what it can do is not known before the run is open.
-    chat = name.startswith(REMOTE) or (bool(name) and "chat" in job.models["generator"].card.capabilities)
-    chosen = options(job.named.factory, args.options, {"chat": chat, "template": template})
-    return replace(job, options=chosen, drop_unanswered=args.drop_unanswered)
+        job.verifier, template = args.verifier or f"task:{name}", task.template
+    else:
+        kept = out / STDIN
+        source = open_source(str(kept) if name == "-" and sys.stdin.isatty() and kept.exists() else name, spool=spool)
+        job.verifier = args.verifier
+    # A recipe that can speak either way asks a local model as `improve` would ask it, and a server in messages: what
+    # the server can do is not known before the run is open.
+    asked = job.roles.get("generator", "")
+    chat = asked.startswith(REMOTE) or (bool(asked) and "chat" in job.models["generator"].card.capabilities)
+    job.options = options(job.named.factory, args.options, {"chat": chat, "template": template})
+    job.made()
+    return source
 
 
 def _settings(args: argparse.Namespace, job: Job, source: Source) -> dict[str, Any]:
@@ -242,7 +235,7 @@ def _result(
 
     named = job.named
     told = {"name": named.name, "digest": named.digest, "summary": named.summary, "paper": named.paper}
-    prices = prices_of(args.price)
+    prices = prices_of(args.price, job.roles)
     no_data = write_papers(run, source, recipe=told, models=job.models, prices=prices, part=funnel)
     report = write_generation_report(run.folder) if no_data is not None else None
     if funnel.unfinished:
@@ -298,7 +291,7 @@ def _estimate(
             tally.calls += usage.calls
             tally.prompt_tokens += usage.prompt_tokens
             tally.completion_tokens += usage.completion_tokens
-    dollars = cost(spent, prices_of(args.price))
+    dollars = cost(spent, prices_of(args.price, roles_of(args.model, args.role)))
     # Rows of the preview ran side by side; of a long run, `concurrency` do. Cached answers make it too low.
     at_once = min(args.concurrency, total or 1) / min(args.concurrency, done)
     return {
@@ -307,7 +300,7 @@ def _estimate(
         "calls": round(share * sum(tally.calls for tally in spent.values())),
         "prompt_tokens": round(share * sum(tally.prompt_tokens for tally in spent.values())),
         "completion_tokens": round(share * sum(tally.completion_tokens for tally in spent.values())),
-        "cost_usd": None if dollars is None else round(share * dollars, 4),
+        "cost_usd": None if dollars is None else round(share * dollars, 6),
         "seconds": None if sum(t.cached for t in board.spent.values()) else round(share * seconds / at_once, 1),
     }
 
@@ -315,7 +308,10 @@ def _estimate(
 def say(result: dict[str, Any]) -> str:
     if "preview" in result:
         return _say_preview(result)
-    lost = [f"  {count} dropped: {reason}" for reason, count in result["dropped"].items()]
+    most = sorted(result["dropped"].items(), key=lambda each: -each[1])
+    lost = [f"  {count} dropped: {reason}" for reason, count in most[:REASONS]]
+    if len(most) > REASONS:
+        lost.append(f"  {sum(count for _, count in most[REASONS:])} dropped for {len(most) - REASONS} other reasons")
     paid = f"{result['calls']} answers asked for, {result['calls_cached']} from the store"
     lines = [f"{result['rows']} rows in {result['run']}/rows ({result['seconds']:.1f} s)", *lost, paid]
     if result["no_data"]:

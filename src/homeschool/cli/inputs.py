@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, field, fields, make_dataclass
@@ -26,8 +27,13 @@ def add_run(parser: argparse.ArgumentParser, *, name: str) -> None:
 
 def folder_of(args: argparse.Namespace, *names: str) -> Path:
     """`--out`, or a folder named after what is done, so that the same command finds it again."""
-    parts = [Path(name.rpartition(":")[2]).name.partition(".")[0] for name in names]
-    return args.out or Path("runs") / "-".join([*parts, str(args.seed)])
+    return args.out or Path("runs") / "-".join([*map(_short, names), str(args.seed)])
+
+
+def _short(name: str) -> str:
+    """What a name is called in a folder's: `mine.py:recipe` is mine-recipe, `http://host/v1#org/Big-7B` Big-7B."""
+    parts = re.split(r"[/#]", name)[-1].split(":")
+    return "-".join(re.sub(r"\.(py|jsonl|json|parquet|arrow|gz)\b", "", part) for part in parts if part) or "source"
 
 
 def rows_in(path: Path) -> list[Row]:
@@ -67,8 +73,15 @@ def options(function: Callable[..., Any], given: Sequence[str], defaults: Mappin
     """
     hints = get_type_hints(function)
     parameters = inspect.signature(function).parameters
+    for parameter in parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise UsageError(f"{function.__name__} takes {parameter}", hint="give its options names of their own")
     known = [
-        (name, _buildable(hints[name]), field(default=MISSING if given.default is given.empty else given.default))
+        (
+            name,
+            _buildable(hints.get(name, Any)),
+            field(default=MISSING if given.default is given.empty else given.default),
+        )
         for name, given in parameters.items()
     ]
     kind = make_dataclass("Options", known, kw_only=True)

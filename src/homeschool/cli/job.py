@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from homeschool.core.errors import UsageError
+from homeschool.core.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from homeschool.core.protocols import Grouped, Model, Pooled, Recipe, Verifier
@@ -18,9 +19,16 @@ if TYPE_CHECKING:
     from homeschool.recipes.load import NamedRecipe
 
 
-@dataclass(frozen=True)
+KEY = "HOMESCHOOL_API_KEY"
+"""The environment variable with the key of every server; with `_JUDGE` at its end, of the judge's alone."""
+
+
+@dataclass
 class Job:
-    """One `generate`: everything by name."""
+    """One `generate`: everything by name, opened when it is first used and then kept.
+
+    Options and verifier are filled in once the recipe and the models are there to ask.
+    """
 
     recipe: str
     roles: Mapping[str, str]
@@ -51,9 +59,8 @@ class Job:
         for role, name in self.roles.items():
             if name not in by_name:
                 log = self.logs / f"{role}.log" if self.logs else None
-                by_name[name] = open_model(
-                    name, concurrency=self.concurrency, log=log, known=self.known.get(f"server.{role}")
-                )
+                known, key = self.known.get(f"server.{role}"), os.environ.get(f"{KEY}_{role.upper()}")
+                by_name[name] = open_model(name, concurrency=self.concurrency, log=log, known=known, key=key)
         return {role: by_name[name] for role, name in self.roles.items()}
 
     @cached_property
@@ -69,8 +76,8 @@ class Job:
         return load_verifier(self.verifier)
 
     def made(self) -> Recipe | Pooled | Grouped:
-        """The recipe with its options."""
-        return self.named.factory(**self.options)
+        """The recipe with its options. Raises UsageError if its file makes none."""
+        return self.named.make(self.options)
 
     def world(self, store: AnswerStore | None, *, window: int) -> World:
         """Where the recipe works."""
@@ -130,7 +137,7 @@ async def _with_name(name: str) -> str:
         return endpoint.card.name
 
 
-def prices_of(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
+def prices_of(texts: Sequence[str], roles: Collection[str]) -> dict[str, tuple[float, float]]:
     """Every `--price [ROLE=]IN,OUT` in US dollars per million tokens, by role. Raises UsageError."""
     prices: dict[str, tuple[float, float]] = {}
     for text in texts:
@@ -143,5 +150,7 @@ def prices_of(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
             raise UsageError(
                 f"{text!r} is no price", hint="write `--price 0.15,0.60` (dollars per million tokens in and out)"
             )
+        if (role or "generator") not in roles:
+            raise unknown("role", role or "generator", roles)
         prices[role or "generator"] = (inward, outward)
     return prices

@@ -38,7 +38,8 @@ def function_in(spec: str, *, kind: str, sketch: str) -> tuple[Callable[..., Any
         raise UsageError(f"there is no file {place!r} for {kind} {spec!r}", hint="write `folder/file.py:function`")
     module = _imported(path)
     if not hasattr(module, name):
-        own = [each for each, value in vars(module).items() if inspect.isfunction(value) and not each.startswith("_")]
+        functions = [value for value in vars(module).values() if inspect.isfunction(value)]
+        own = [each.__name__ for each in functions if each.__module__ == module.__name__ and each.__name__[0] != "_"]
         hint = nearest(name, own) if own else f"write `{sketch}` in it"
         raise UsageError(f"{path.name} has no function {name!r}", hint=hint)
     function = getattr(module, name)

@@ -200,7 +200,9 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """Who a model is and what it can do. Capabilities: chat, raw, logprobs, schema, hidden, batch."""
+    """Who a model is and what it can do. Capabilities: chat, raw, logprobs, schema (in a chat), schema:raw (after a
+    text prompt), tools, hidden, batch.
+    """
 
     name: str
     fingerprint: str

@@ -29,11 +29,13 @@ def open_model(
     concurrency: int = 256,
     log: Path | None = None,
     known: Mapping[str, Any] | None = None,
+    key: str | None = None,
 ) -> Model:
     """The model `name`: an endpoint (`http://HOST/v1#MODEL`), `vllm:NAME_OR_FOLDER`, or as `open_checkpoint` has it.
 
     A checkpoint is decoded by the `strategy` of that name in this folder. `concurrency` bounds the requests that an
-    endpoint gets at once, `known` is what was found out about it before; `log` is the file for the words of a vLLM
+    endpoint gets at once, `known` is what was found out about it before, `key` stands in for the
+    environment's; `log` is the file for the words of a vLLM
     server. Raises UsageError.
     """
     if name.startswith("vllm:"):
@@ -43,7 +45,7 @@ def open_model(
     if name.startswith(REMOTE):
         from homeschool.models.endpoint import Endpoint
 
-        return Endpoint.open(name, limit=concurrency, known=known)
+        return Endpoint.open(name, limit=concurrency, known=known, key=key)
     decoder = load("homeschool.decode", strategy, "strategy", kind="strategy")
     return decoder(open_checkpoint(name, device=device))
 

@@ -86,7 +86,7 @@ class Sampler:
     @property
     def card(self) -> ModelCard:
         card = self.checkpoint.card
-        return replace(card, capabilities=card.capabilities | {"schema"})
+        return replace(card, capabilities=card.capabilities | {"schema", "schema:raw"})
 
     def obstacle(self, request: Request) -> str:
         """Why `request` can never be answered; empty if it can. Raises UsageError for what nobody could sample."""

@@ -183,8 +183,10 @@ class AnswerStore:
         if not entries:
             return
         with self._guarded(), self._connection:
-            texts = [(other.execute(_QUESTION, [entry[6]]).fetchone() or ("",))[0] for entry in entries]
-            numbers = self._numbers(texts)
+            self._connection.executemany(_REPAIR, self._unreadable.intersection(entry[:2] for entry in entries))
+            self._unreadable.difference_update(entry[:2] for entry in entries)
+            texts = [other.execute(_QUESTION, [entry[6]]).fetchone() for entry in entries]
+            numbers = [self._numbers([text[0]])[0] if text else 0 for text in texts]
             copies = [(*entry[:6], number) for entry, number in zip(entries, numbers, strict=True)]
             self._connection.executemany(_COMMIT, copies)
 

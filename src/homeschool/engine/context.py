@@ -27,7 +27,6 @@ from homeschool.engine.pool import PoolView
 from homeschool.engine.typed import Schema, Unfit, schema_of
 
 if TYPE_CHECKING:
-    from homeschool.engine.ask import Desk
     from homeschool.engine.local import Crew
 
 Place = tuple[int, ...]
@@ -90,16 +89,6 @@ class Branch:
         if self._rng is None:
             self._rng = random.Random(self.seed())
         return self._rng
-
-
-@dataclass(slots=True)
-class Pending:
-    """A request on its way to a model, and where it was asked."""
-
-    place: tuple[Place, int]
-    desk: Desk
-    request: Request
-    answer: asyncio.Future[list[Completion]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 HERE: ContextVar[Branch] = ContextVar("homeschool_branch")
@@ -185,14 +174,14 @@ class RecipeContext:
             )
         ordinal, branch.asks = branch.asks, branch.asks + 1
         asked = replace(request, seed=branch.seed(ordinal))
-        pending = Pending((branch.place, ordinal), self._crew.desk(role), asked)
-        answers = await self._crew.answer(pending)
+        answers = await self._crew.answer(self._crew.desk(role), asked, place=(branch.place, ordinal))
         branch.unit.calls.append((branch.place, ordinal, role, answers))
         return answers
 
     async def _value(self, request: Request, role: str, schema: Schema) -> Any:
         """A value of the schema. A model that can be held to it is; any other is told of it, and of what it missed."""
-        held = "schema" in self._crew.desk(role).card.capabilities
+        kind = "schema:raw" if isinstance(request.prompt, str) else "schema"
+        held = kind in self._crew.desk(role).card.capabilities
         prompt = request.prompt if held else _said(request.prompt, schema.instruction())
         calls: list[Completion] = []
         for attempt in range(1 + RETRIES):

@@ -30,7 +30,8 @@ from homeschool.core.errors import HomeschoolError, StoppedError, UsageError
 from homeschool.core.protocols import Grouped, Pooled, Recipe
 from homeschool.core.records import Dropped, Row
 from homeschool.engine.board import Board
-from homeschool.engine.local import Outcome, World, stream_recipe
+from homeschool.engine.local import World, stream_recipe
+from homeschool.engine.outcome import Outcome
 from homeschool.engine.pool import Snapshot
 from homeschool.engine.rows import read_rows, write_rows
 from homeschool.engine.run import Run
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 
 SHARD = 1024
 """Source rows behind one shard, and the engine's window, so that the batches of a shard are its own."""
+
+BROKEN = 8
+"""A recipe that raises on every row of a shard of so many is broken, and not unlucky."""
 
 AnyRecipe = Recipe | Pooled | Grouped
 
@@ -162,6 +166,8 @@ def few_collections() -> Iterator[None]:
 async def preview(recipe: AnyRecipe, rows: Sequence[Row], *, world: World, board: Board) -> list[Outcome]:
     """What becomes of `rows`, with nothing written but the answers, which the run itself then need not ask for."""
     outcomes: list[Outcome] = []
+    if any("batch" in model.card.capabilities for model in world.roles.values()):
+        world = replace(world, store=None)  # stored, these answers would change which requests share a batch later
     stream = stream_recipe(recipe, rows, world=world, tallies=board.spent, ended=_told(board), pool=Snapshot())
     async with aclosing(stream) as stream:
         async for outcome in stream:
@@ -204,9 +210,10 @@ def write_shard(run: Run, number: int, outcomes: Sequence[Outcome]) -> Funnel:
 
 
 def refused(drop: Dropped) -> Row:
-    """A dropped row as it is written: with the rule, the reason and the detail as columns."""
+    """A dropped row as it is written: with rule, reason and detail as columns (`row_reason`, if it had one itself)."""
     told = {"rule": drop.rule, "reason": drop.reason, "detail": drop.detail}
-    return replace(drop.row, columns={**drop.row.columns, **told})
+    kept = {f"row_{name}": drop.row[name] for name in told if name in drop.row}
+    return replace(drop.row, columns={**drop.row.columns, **kept, **told})
 
 
 async def _flow(
@@ -221,7 +228,12 @@ async def _flow(
             if not run.part.has(number):
                 continue
             known = read_funnel(run, number)
-            if known is not None:
+            if known is not None and known.rows_in > len(chunk):
+                raise UsageError(
+                    f"shard {number} of {run.folder} holds {known.rows_in} source rows, and {len(chunk)} are asked for",
+                    hint="give at least as many --rows as before, or choose another --out",
+                )
+            if known is not None and known.rows_in == len(chunk):
                 earlier.append(known)
                 _recall(board, known)
                 continue
@@ -236,6 +248,7 @@ async def _flow(
             number, expected = works[0]
             if len(outcomes) == expected:
                 works.popleft()
+                _stop_if_broken(outcomes)
                 yield write_shard(run, number, outcomes)
                 outcomes = []
             while earlier:
@@ -251,8 +264,8 @@ async def _rounds(
     pool = Snapshot()
     for number, chunk in enumerate(chunks):
         kept = run.path("pool", f"{number:05}.parquet")
-        known = read_funnel(run, number)
-        if known is not None:
+        known = read_funnel(run, number) if kept.exists() else None
+        if known is not None and known.rows_in == len(chunk):
             pool.rows.extend(read_rows(kept))
             _recall(board, known)
             yield known
@@ -269,8 +282,23 @@ async def _rounds(
                 "later rounds build on them",
                 hint="the same command asks for them again, and for nothing else",
             )
+        _stop_if_broken(outcomes)
         write_rows(kept, pool.merge())
         yield write_shard(run, number, outcomes)
+
+
+def _stop_if_broken(outcomes: Sequence[Outcome]) -> None:
+    """A recipe that raised on every row of a shard has a mistake in it: the rest would pay for nothing."""
+    reasons = {drop.reason for outcome in outcomes for drop in outcome.dropped if drop.rule == "recipe"}
+    raised = all(
+        outcome.dropped and all(drop.reason.startswith("raised ") for drop in outcome.dropped) for outcome in outcomes
+    )
+    if len(outcomes) >= BROKEN and raised and not any(outcome.children for outcome in outcomes):
+        detail = "; ".join(outcomes[0].dropped[0].detail.splitlines()[-2:])
+        raise StoppedError(
+            f"the recipe {' and '.join(sorted(reasons))} on every one of {len(outcomes)} rows ({detail})",
+            hint="mend it; what was answered is kept, and --reuse gives it to the next run",
+        )
 
 
 def _chunks(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:

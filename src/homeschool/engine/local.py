@@ -18,7 +18,6 @@ such role) ends the run.
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
@@ -27,13 +26,14 @@ from typing import Any, NoReturn
 
 from homeschool.core.errors import HomeschoolError, UnanswerableError, UnansweredError, UsageError
 from homeschool.core.protocols import Grouped, Model, Pooled, Recipe, Verifier
-from homeschool.core.records import Completion, Dropped, Row
+from homeschool.core.records import Completion, Request, Row
 from homeschool.engine.answers import AnswerStore
 from homeschool.engine.ask import Desk, together
-from homeschool.engine.context import HERE, Branch, Pending, Place, RecipeContext, Unit, units_of
+from homeschool.engine.context import HERE, Branch, Place, RecipeContext, Unit, units_of
+from homeschool.engine.outcome import Outcome, raised, refused, returned
 from homeschool.engine.pool import Snapshot
 from homeschool.engine.progress import Stage
-from homeschool.engine.tally import Tally, Usage
+from homeschool.engine.tally import Tally
 
 AHEAD = 8
 """How many windows may be done before the oldest row is: one slow row must not stop the others, nor fill the memory."""
@@ -55,23 +55,6 @@ class World:
     """Requests with one model at once, for models without batches."""
     drop_unanswered: bool = False
     """Whether a row whose answer did not come is dropped, for once and all, and not left for another time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one source row, or of one group of them."""
-
-    rows: tuple[Row, ...]
-    children: tuple[Row, ...] = ()
-    dropped: tuple[Dropped, ...] = ()
-    unfinished: str = ""
-    """Why no answer came, in a few words; empty for a row that is done."""
-    usage: Mapping[str, Usage] = field(default_factory=dict[str, Usage])
-    """By role."""
-
-    @property
-    def row(self) -> Row:
-        return self.rows[0]
 
 
 async def run_recipe(
@@ -124,23 +107,34 @@ async def stream_recipe(
 ) -> AsyncGenerator[Outcome]:
     """Outcomes in the order of `rows` (of their groups' first rows); `rows` is read as needed.
 
-    `tallies` counts what each model costs, by role (by the first one of a model that has several). `heard` is told of
+    `tallies` counts what each role costs (a batch model in several counts under the first). `heard` is told of
     answers and their tokens as they come, `ended` of every outcome at once, in whatever order. `pool` is what a Pooled
     or Grouped recipe sees, and `rows` are then those of one round. Close it (aclosing) if you leave early.
     """
     spent = tallies if tallies is not None else {}
     async with AsyncExitStack() as stack:
-        desks: dict[int, Desk] = {}  # one model in two roles is one desk, so that they share its batches
+        desks: dict[str, Desk] = {}
         for role, model in world.roles.items():
-            if id(model) not in desks:
-                tally = spent.setdefault(role, Tally())
-                desk = Desk(model, store=world.store, tally=tally, concurrency=world.concurrency, heard=heard)
-                desks[id(model)] = await stack.enter_async_context(desk)
-        by_role = {role: desks[id(model)] for role, model in world.roles.items()}
-        crew = Crew(recipe, world, desks=by_role, ended=ended, pool=pool)
+            tally = spent.setdefault(role, Tally())
+            desk = Desk(model, store=world.store, tally=tally, concurrency=world.concurrency, heard=heard)
+            await stack.enter_async_context(desk)
+            # A batch model in two roles is one desk, so that they share its batches.
+            known = [other for other in desks.values() if other.model is model and other.batched]
+            desks[role] = known[0] if known else desk
+        crew = Crew(recipe, world, desks=desks, ended=ended, pool=pool)
         outcomes = await stack.enter_async_context(aclosing(crew.run(rows)))
         async for outcome in outcomes:
             yield outcome
+
+
+@dataclass(slots=True)
+class Pending:
+    """A request that waits for the next barrier, and where it was asked."""
+
+    place: tuple[Place, int]
+    desk: Desk
+    request: Request
+    answer: asyncio.Future[list[Completion]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Crew:
@@ -187,10 +181,11 @@ class Crew:
             raise UsageError(f"the recipe asks the {role}, but the run has no such model", hint="add --model MODEL")
         raise UsageError(f"the recipe asks a {role}, but no model has that role", hint=f"add --role {role}=MODEL")
 
-    async def answer(self, pending: Pending) -> list[Completion]:
-        """The answers to one request: at once, or at the next barrier."""
-        if not pending.desk.batched:
-            return await pending.desk.answer(pending.request)
+    async def answer(self, desk: Desk, request: Request, *, place: tuple[Place, int]) -> list[Completion]:
+        """The answers to one request, asked at `place`: at once, or at the next barrier."""
+        if not desk.batched:
+            return await desk.answer(request)
+        pending = Pending(place, desk, request)
         self._pending.append(pending)
         self._stop()
         try:
@@ -209,7 +204,10 @@ class Crew:
 
         async def run(place: Place, work: Awaitable[Any]) -> Any:
             self._stand(unit, place)
-            return await work
+            try:
+                return await work
+            except SystemExit as error:  # in a task of its own it would end the process
+                raise RuntimeError(f"sys.exit({error.code!r})") from error
 
         def ended(_: asyncio.Task[Any]) -> None:
             nonlocal left
@@ -246,6 +244,8 @@ class Crew:
         done: dict[int, Outcome] = {}
         given = 0
         changed, room = asyncio.Event(), asyncio.Event()
+        # Twice what may be asked keeps the models busy while verifiers work; more would only lie in memory.
+        at_once = min(self.world.window, 2 * self.world.concurrency)
 
         async def work() -> None:
             for index, unit in numbered:
@@ -258,7 +258,7 @@ class Crew:
 
         async def all_work() -> None:
             try:
-                await together(work() for _ in range(self.world.window))
+                await together(work() for _ in range(at_once))
             finally:
                 changed.set()
 
@@ -322,56 +322,29 @@ class Crew:
 
     async def _outcome(self, index: int, unit: Unit) -> Outcome:
         self._stand(unit, (index,))
-        children: tuple[Row, ...] = ()
-        dropped: tuple[Dropped, ...] = ()
-        unfinished = ""
         try:
-            if isinstance(self._recipe, Grouped):
-                result = await self._recipe.recipe(unit.rows, self._context)
-            elif isinstance(self._recipe, Pooled):
-                result = await self._recipe.recipe(unit.rows[0], self._context)
-            else:
-                result = await self._recipe(unit.rows[0], self._context)
-            children, dropped = _result(unit, result)
+            outcome = returned(unit, await self._call(unit))
         except UnanswerableError as error:
-            dropped = _all(unit, "unanswerable", "model", str(error))
+            outcome = refused(unit, "unanswerable", "model", str(error))
         except UnansweredError as error:
-            if self.world.drop_unanswered:
-                dropped = _all(unit, error.kind or "no answer", "model", str(error))
-            else:
-                unfinished = error.kind or "no answer"
+            why = error.kind or "no answer"
+            dropped = self.world.drop_unanswered
+            outcome = refused(unit, why, "model", str(error)) if dropped else Outcome(unit.rows, unfinished=why)
         except HomeschoolError:
             raise
-        except Exception as error:  # The one boundary: what a recipe failed to foresee costs one row and is on record.
-            reason = f"raised {type(error).__name__}: {error}".rstrip(": ")[:160]
-            dropped = _all(unit, reason, "recipe", traceback.format_exc())
-        outcome = Outcome(unit.rows, children, dropped, unfinished, _usage(unit))
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            outcome = raised(unit, error)  # nobody cancelled it: the recipe said so itself
+        except (Exception, SystemExit) as error:  # The one boundary: what a recipe failed to foresee costs one row.
+            outcome = raised(unit, error)
         if self._ended is not None:
             self._ended(outcome)
         return outcome
 
-
-def _result(unit: Unit, result: object) -> tuple[tuple[Row, ...], tuple[Dropped, ...]]:
-    """What a recipe returned, sorted into children and drops. A child that names no calls gets all of the unit's."""
-    items = list(result) if isinstance(result, (list, tuple)) else [] if result is None else [result]
-    for item in items:
-        if not isinstance(item, (Row, Dropped)):
-            raise TypeError(f"a recipe returns Row, Dropped, a list of them or None, not {type(item).__name__}")
-    dropped = tuple(item for item in items if isinstance(item, Dropped))
-    if not items:
-        dropped = _all(unit, "returned nothing", "recipe")
-    calls = [answer for _, _, _, answers in sorted(unit.calls, key=lambda call: call[:2]) for answer in answers]
-    made = [item for item in items if isinstance(item, Row)]
-    return tuple(row if row.provenance.calls or not calls else row.called(calls) for row in made), dropped
-
-
-def _all(unit: Unit, reason: str, rule: str, detail: str = "") -> tuple[Dropped, ...]:
-    return tuple(Dropped(row, reason, rule, detail) for row in unit.rows)
-
-
-def _usage(unit: Unit) -> dict[str, Usage]:
-    used: dict[str, Usage] = {}
-    for _, _, role, answers in unit.calls:
-        tokens = sum(answer.tokens for answer in answers)
-        used.setdefault(role, Usage()).add(Usage(len(answers), answers[0].prompt_tokens, tokens))
-    return used
+    def _call(self, unit: Unit) -> Awaitable[object]:
+        if isinstance(self._recipe, Grouped):
+            return self._recipe.recipe(unit.rows, self._context)
+        recipe = self._recipe.recipe if isinstance(self._recipe, Pooled) else self._recipe
+        return recipe(unit.rows[0], self._context)

@@ -11,7 +11,7 @@ from homeschool.engine.board import Prices, cost
 from homeschool.engine.card import write_card
 from homeschool.engine.export import write_trl
 from homeschool.engine.generate import Funnel, read_funnel
-from homeschool.engine.run import Run
+from homeschool.engine.run import Run, alone
 
 if TYPE_CHECKING:
     from homeschool.engine.sources.source import Source
@@ -31,12 +31,29 @@ def write_papers(
     `recipe` is what is known of it (name, digest, summary, paper); `part` is what this process has done. A run of which
     shards are missing has no `funnel.json`, and while other processes may be at work on them nothing is written: None.
     """
+    with alone(run.folder):
+        return _write(run, source, recipe=recipe, models=models, prices=prices, part=part)
+
+
+def _write(
+    run: Run,
+    source: Source,
+    *,
+    recipe: Mapping[str, Any],
+    models: Mapping[str, Model],
+    prices: Prices,
+    part: Funnel,
+) -> str | None:
     total, whole = Funnel(), True
     for number in range(part.shards):
         known = read_funnel(run, number)
         whole = whole and known is not None
         if known is not None:
             total.merge(known)
+    if not prices:  # the same command without them does not make it unknown what the run cost
+        prices = {
+            role: tuple(price) for role, price in ((run.load_json("funnel.json") or {}).get("prices") or {}).items()
+        }
     if whole:
         run.save_json("funnel.json", _funnel(total, source, recipe=recipe, models=models, prices=prices))
     elif run.part.of > 1:

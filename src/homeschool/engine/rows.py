@@ -112,18 +112,18 @@ def _typed(values: Sequence[Any]) -> pa.Array | None:
     kinds = {type(value) for value in values} - {type(None)}
     if len(kinds) <= 1 and kinds <= {str, int, float, bool}:
         return array  # one plain type comes back as it went
-    if not plain_type(array.type) or _has_empty_struct(array.type):
+    if not plain_type(array.type) or not _regular(array.type):
         return None
     return array if all(map(_same, values, array.to_pylist())) else None
 
 
-def _has_empty_struct(kind: pa.DataType) -> bool:
-    """Parquet cannot write a struct without fields."""
+def _regular(kind: pa.DataType) -> bool:
+    """Whether a column has this type in every file: dictionaries have other keys in other rows, messages do not."""
     import pyarrow.types as types
 
     if types.is_struct(kind):
-        return kind.num_fields == 0 or any(_has_empty_struct(field.type) for field in kind)
-    return types.is_list(kind) and _has_empty_struct(kind.value_type)
+        return {field.name for field in kind} == {"role", "content"} and all(_regular(field.type) for field in kind)
+    return _regular(kind.value_type) if types.is_list(kind) else True
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -147,6 +147,17 @@ def _json(name: str, value: Any, *, check: bool = True) -> str:
         raise HomeschoolError(
             f"column {name!r} cannot be written ({error})", hint="keep text, numbers, lists and dictionaries in rows"
         ) from error
+
+
+def check_columns(columns: Mapping[str, Any]) -> None:
+    """Raises TypeError, naming the column, for a value that no file of rows can hold."""
+    for name, value in columns.items():
+        if isinstance(value, (str, int, float, type(None))):
+            continue
+        try:
+            _json(name, value)
+        except HomeschoolError as error:
+            raise TypeError(error.message) from error
 
 
 def _mapping(value: Any) -> dict[str, Any]:

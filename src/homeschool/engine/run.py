@@ -71,10 +71,13 @@ class Run:
         self._answers: AnswerStore | None = None
 
     @staticmethod
-    def open(out: Path, *, kind: str, settings: Mapping[str, Any], part: Part | None = None) -> Run:
+    def open(
+        out: Path, *, kind: str, settings: Mapping[str, Any], part: Part | None = None, loose: Sequence[str] = ()
+    ) -> Run:
         """Begin a run in `out`, or go on with the one that is there; with `part`, only that part of it.
 
-        `settings` is the whole resolved config (`seed` is read from it, default 0). Raises UsageError if `out` holds
+        `settings` is the whole resolved config (`seed` is read from it, default 0); those named in `loose` are on
+        record but may differ next time. Raises UsageError if `out` holds
         another run or other files, or if another process has it (or this part of it) open.
         """
         part = part or Part()
@@ -84,21 +87,24 @@ class Run:
             _lock(folder / LOCK, folder, locks, shared=part.of > 1)
             if part.of > 1:
                 _lock(folder / f"{LOCK}-{part}", folder, locks, shared=False)
-            undo.enter_context(_alone(folder))
+            undo.enter_context(alone(folder))
+            _lock_split(folder, part, locks)
             wanted = json.loads(json.dumps(plain(settings)))
+            bound = {name: value for name, value in wanted.items() if name not in loose}
             record = _load(folder / RECORD)
             if record is None:
                 record = {
                     "kind": kind,
                     "settings": wanted,
-                    "digest": digest("run", kind, wanted),
+                    "digest": digest("run", kind, bound),
                     "seed": wanted.get("seed", 0),
                     "versions": _versions(),
                     "probed": {},
                 }
                 write_json(folder / RECORD, record)
-            elif record["digest"] != digest("run", kind, wanted):
-                raise _another_run(folder, record, {"kind": kind, **wanted})
+            elif record["digest"] != digest("run", kind, bound):
+                before = {name: value for name, value in record["settings"].items() if name not in loose}
+                raise _another_run(folder, {**record, "settings": before}, {"kind": kind, **bound})
             return Run(folder, record, locks=locks.pop_all(), part=part)
 
     def __enter__(self) -> Run:
@@ -144,7 +150,7 @@ class Run:
         """
         if name not in self.record["probed"]:
             made = json.loads(json.dumps(plain(make())))
-            with _alone(self.folder):  # of several parts the first to know decides
+            with alone(self.folder):  # of several parts the first to know decides
                 self.record = _load(self.folder / RECORD) or self.record
                 self.record["probed"].setdefault(name, made)
                 write_json(self.folder / RECORD, self.record)
@@ -215,9 +221,18 @@ def _lock(path: Path, folder: Path, locks: ExitStack, *, shared: bool) -> None:
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
 
 
+def _lock_split(folder: Path, part: Part, locks: ExitStack) -> None:
+    """Refuse to split a run in eight while others do it in four: both would write the same shards."""
+    for path in folder.glob(f"{LOCK}-split-*"):
+        if path.name != f"{LOCK}-split-{part.of}":
+            with ExitStack() as tried:
+                _lock(path, folder, tried, shared=False)
+    _lock(folder / f"{LOCK}-split-{part.of}", folder, locks, shared=True)
+
+
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Waits until no other part of the run writes run.json."""
+def alone(folder: Path) -> Iterator[None]:
+    """Waits until no other part of the run writes what they share: run.json, the papers at its end."""
     lock = os.open(folder / f"{LOCK}-record", os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.lockf(lock, fcntl.LOCK_EX)

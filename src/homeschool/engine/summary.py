@@ -73,7 +73,7 @@ def limits(record: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
     cut = sum(number for reason, number in summary["dropped"].items() if "truncated" in reason)
     said.append(
         f"{cut:,} rows were dropped because an answer was cut at its token limit." * bool(cut)
-        or "How many answers were cut at their token limit was not counted."
+        or "No row was dropped because an answer was cut at its token limit."
     )
     said.append("Near duplicates, overlap with test sets, personal data, bias and harmful content were not looked for.")
     said += _limits_of_source(summary["source"], summary["rows_in"])

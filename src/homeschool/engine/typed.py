@@ -2,7 +2,7 @@
 
 A schema is a type that pydantic understands (a dataclass, a TypedDict, a BaseModel, `list[Literal["a", "b"]]`) or a
 JSON Schema as a mapping. Reading is strict: "3" is no integer. JSON may stand in a fence or between words, after a
-thinking model's thoughts; the first value that fits is taken. What does not fit is `Unfit`, with words that a model can
+thinking model's thoughts; the last value that fits is taken. What does not fit is `Unfit`, with words that a model can
 mend by.
 """
 
@@ -18,7 +18,6 @@ from typing import Any
 from homeschool.core.errors import UsageError
 from homeschool.core.identity import canonical
 
-_THOUGHTS = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
 _LONGEST_ERROR = 400
 
 
@@ -41,12 +40,15 @@ class Schema:
     def read(self, text: str) -> Any:
         """The value that `text` holds. Raises Unfit."""
         problem: Unfit | None = None
-        for found in _candidates(text):
+        values: list[Any] = []
+        for found in _candidates(_answer_in(text)):
             try:
-                return self.value_of(found)
+                values.append(self.value_of(found))
             except Unfit as error:
                 problem = problem or error
-        raise problem or Unfit("not JSON", _not_json(text))
+        if values:
+            return values[-1]  # models say what they mean last
+        raise problem or Unfit("not JSON", _not_json(_answer_in(text)))
 
     def instruction(self) -> str:
         """What to add to a prompt for a model that cannot be held to a schema."""
@@ -133,9 +135,16 @@ def _closed(schema: Any) -> Any:
     return closed
 
 
+def _answer_in(text: str) -> str:
+    """What comes after the thoughts, whose beginning may stand in the prompt. Raises Unfit if they do not end."""
+    thoughts, ended, answer = text.rpartition("</think>")
+    if not ended and text.lstrip().startswith("<think>"):
+        raise Unfit("not JSON", "the thoughts have no end")
+    return (answer if ended else thoughts + answer).strip()
+
+
 def _candidates(text: str) -> Iterator[Any]:
     """JSON values in `text`: the whole of it, else every outermost object or array, in order."""
-    text = _THOUGHTS.sub("", text).strip()
     fenced = text.removeprefix("```json").removeprefix("```").removesuffix("```").strip()
     try:
         yield json.loads(fenced, parse_constant=_no_constant)

@@ -23,7 +23,8 @@ from homeschool.core.protocols import Verifier
 from homeschool.core.records import Dropped, Row
 from homeschool.curate import exact_dedup, problem_cap
 from homeschool.curate.load import run_curators
-from homeschool.engine.local import Outcome, World, run_recipe
+from homeschool.engine.local import World, run_recipe
+from homeschool.engine.outcome import Outcome
 from homeschool.engine.rows import read_rows, write_rows
 from homeschool.evaluate.exam import Exam
 from homeschool.improve import curriculum, gate, star

@@ -79,7 +79,12 @@ class Endpoint:
 
     @staticmethod
     def open(
-        name: str, *, limit: int = 256, known: Mapping[str, Any] | None = None, pace: Pace | None = None
+        name: str,
+        *,
+        limit: int = 256,
+        known: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        pace: Pace | None = None,
     ) -> Endpoint:
         """The endpoint `http://HOST[:PORT]/v1#MODEL`, with at most `limit` requests in flight. Raises UsageError.
 
@@ -98,7 +103,7 @@ class Endpoint:
             usable = False
         if not usable:
             raise UsageError(f"{address!r} is no address of a server", hint="write it as http://HOST:PORT/v1#MODEL")
-        return Endpoint(address.rstrip("/"), model, limit=limit, known=known, pace=pace)
+        return Endpoint(address.rstrip("/"), model, limit=limit, known=known, key=key, pace=pace)
 
     def __repr__(self) -> str:
         return f"Endpoint({self.base}#{self.model})"
@@ -121,6 +126,8 @@ class Endpoint:
             chat, raw = self._server.chat, self._server.raw
             capabilities = {*(chat if chat is not None else raw or ())}
             capabilities |= {name for name, features in (("chat", chat), ("raw", raw)) if features is not None}
+            capabilities |= {"schema:raw"} if raw is not None and "schema" in raw else set()
+            capabilities -= {"schema"} if chat is None else set()
         return ModelCard(
             name=f"{self.base}#{self.model}",
             fingerprint=digest("endpoint", self.base, self.model),
@@ -289,7 +296,10 @@ class Endpoint:
     def _connect(self) -> None:
         """Open the session, with a flow of its own: what an earlier one learnt may be wrong by now."""
         self.flow = Flow(self.base, limit=self._limit, pace=self._pace)
-        key = self._key or next((value for value in map(os.environ.get, KEYS) if value), "").strip()
+        # A key for OpenAI goes nowhere in clear text but to this machine.
+        private = self.base.startswith("https://") or self._urls[wire.CHAT].host in _LOOPBACK
+        names = KEYS if private else KEYS[:1]
+        key = self._key or next((value for value in map(os.environ.get, names) if value), "").strip()
         self._secret = key if len(key) >= _SHORTEST_SECRET else ""
         headers = {
             "User-Agent": f"homeschool/{__version__}", "Content-Type": "application/json", "Accept-Encoding": "identity"

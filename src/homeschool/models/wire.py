@@ -219,7 +219,8 @@ def _features(request: Request, server: Server) -> frozenset[str]:
     if isinstance(request.prompt, str):
         if server.raw is None:
             raise UsageError(
-                f"{server.model!r} is on a server that has no text completions", hint="ask in chat form: chat=true"
+                f"{server.model!r} is on a server that has no text completions",
+                hint="ask it in messages (chat=true; in your own recipe a list of {role, content})",
             )
         features = server.raw
     elif server.chat is None:
