@@ -216,6 +216,21 @@ def test_typed_answers_from_servers_that_can_be_held_to_a_schema_and_that_cannot
     assert len(row.provenance.calls) == (1 if held else 2)
 
 
+def test_an_exam_of_a_model_behind_a_server_is_asked_in_messages() -> None:
+    """The server plays two answers written by hand: one right, one wrong."""
+    transcript = [{"match": "2+2", "reply": "4"}, {"match": "3+3", "reply": "7"}]
+    Path("script.json").write_text(json.dumps(transcript), encoding="utf-8")
+    problems = [{"prompt": "2+2?", "answer": "4"}, {"prompt": "3+3?", "answer": "6"}]
+    Path("exam.jsonl").write_text("".join(json.dumps(each) + "\n" for each in problems), encoding="utf-8")
+    with served("--transcript", "script.json") as url:
+        argv = ["evaluate", "exam.jsonl", "--with", "exact", "--model", f"{url}#stand-in", "--out", "sat", "--json"]
+        code, text = command(argv)
+        assert (code, json.loads(text)["accuracy"]) == (0, 0.5)
+        before = fetch_stats(url)["requests"]
+        assert command(argv)[0] == 0
+        assert fetch_stats(url)["requests"] == before, "neither problems nor probes are asked again"
+
+
 def test_no_secret_in_any_file(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     """The key is planted where it could leak: in the environment, and by a server that repeats it in its words."""
     monkeypatch.setenv("HOMESCHOOL_API_KEY", KEY)

@@ -52,9 +52,9 @@ def steered(window: Window, refused: float, *, outcomes: int = 4000) -> float:
 
 def test_the_window_doubles_at_first() -> None:
     window = Window(256)
-    for _ in range(8):
+    for _ in range(32):
         window.answered()
-    assert window.size == 16
+    assert window.size == 64
 
 
 def test_one_random_refusal_in_ten_does_not_narrow_the_window() -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from homeschool.cli.inputs import add_run, folder_of, rows_digest
+from homeschool.cli.job import with_names
 from homeschool.cli.settings import apply
 from homeschool.core.errors import UsageError
 
@@ -43,25 +45,29 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     problems, verifier, template = _task(args)
 
     from homeschool.core.records import Sampling
-    from homeschool.decode.open import open_model
+    from homeschool.decode.open import REMOTE, open_model
     from homeschool.engine.progress import Progress
-    from homeschool.engine.run import Run
+    from homeschool.engine.run import Run, probed
     from homeschool.evaluate.exam import sit, write_items
     from homeschool.improve.workbench import evenly, rendered
 
-    model = open_model(args.model)
-    asked = rendered(evenly(problems, args.limit), card=model.card, template=template)
+    out = folder_of(args, "evaluate", args.task, args.model)
+    name = with_names({"model": args.model})["model"]
+    model = open_model(name, known=probed(out).get("server"))
+    # A server is asked in messages: what it can do is not known before it is entered.
+    card = replace(model.card, capabilities=frozenset({"chat"})) if name.startswith(REMOTE) else model.card
+    asked = rendered(evenly(problems, args.limit), card=card, template=template)
     settings = {
         "task": args.task,
         "problems": rows_digest(asked),
-        "model": {"name": args.model, "fingerprint": model.card.fingerprint},
+        "model": {"name": name, "fingerprint": model.card.fingerprint},
         "with": verifier.name,
         "samples": args.samples,
         "max_tokens": args.max_tokens,
         "seed": args.seed,
     }
     sampling = Sampling(temperature=1.0 if args.samples > 1 else 0.0, max_tokens=args.max_tokens)
-    with Run.open(folder_of(args, "evaluate", args.task, args.model), kind="evaluate", settings=settings) as opened:
+    with Run.open(out, kind="evaluate", settings=settings) as opened:
         items = opened.path("exam", "items.jsonl")
         with Progress().stage("evaluate", total=len(asked) * args.samples, unit="answers") as stage:
             sitting = sit(
@@ -69,6 +75,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
                 stage=stage,
             )  # fmt: skip
             exam = asyncio.run(sitting)
+        opened.probed("server", lambda: getattr(model, "known", None))
         write_items(items, exam)
     seconds = round(time.monotonic() - started, 3)
     return {"run": str(opened.folder), "task": args.task, **exam.to_dict(), "items": str(items), "seconds": seconds}

@@ -164,9 +164,12 @@ class Message:
 
     def to_dict(self) -> dict[str, Any]:
         """The message as the OpenAI protocol and chat templates write it; empty fields are left out."""
-        calls = [dict(call) for call in self.tool_calls]
-        extra = {"tool_calls": calls, "tool_call_id": self.tool_call_id}
-        return {"role": self.role, "content": self.content, **{key: value for key, value in extra.items() if value}}
+        record: dict[str, Any] = {"role": self.role, "content": self.content}
+        if self.tool_calls:
+            record["tool_calls"] = [dict(call) for call in self.tool_calls]
+        if self.tool_call_id:
+            record["tool_call_id"] = self.tool_call_id
+        return record
 
     @staticmethod
     def from_dict(record: Mapping[str, Any]) -> Message:
@@ -234,6 +237,12 @@ class Request:
     logprobs: bool = False
     """Whether log-probabilities are wanted from a model that only gives them when asked."""
 
+    def seeded(self, seed: int) -> Request:
+        """The same request with this seed."""
+        # As dataclasses.replace, which takes three times as long, and every question comes through here.
+        rest = (self.schema, self.tools, self.logprobs)
+        return Request(self.prompt, self.sampling, seed, self.n, self.first, *rest)
+
     @property
     def samples(self) -> range:
         """The indices of the samples that are wanted."""
@@ -243,8 +252,10 @@ class Request:
         """All that names an answer of any model but its seed and sample: what `trace` shows as the question."""
         prompt = self.prompt if isinstance(self.prompt, str) else [message.to_dict() for message in self.prompt]
         rendered: dict[str, Any] = {"prompt": prompt, "sampling": self.sampling.identity()}
-        extra = {"schema": self.schema, "tools": self.tools, "logprobs": self.logprobs}
-        return rendered | {name: value for name, value in extra.items() if value}
+        if self.schema or self.tools or self.logprobs:
+            extra = {"schema": self.schema, "tools": self.tools, "logprobs": self.logprobs}
+            rendered |= {name: value for name, value in extra.items() if value}
+        return rendered
 
     def question(self, card: ModelCard, *, text: str = "") -> str:
         """The name of the question as put to the model with `card`: the whole rendered request but `max_tokens`.

@@ -173,7 +173,7 @@ class RecipeContext:
                 hint="use ctx.gather in place of asyncio.gather, create_task and wait_for",
             )
         ordinal, branch.asks = branch.asks, branch.asks + 1
-        asked = replace(request, seed=branch.seed(ordinal))
+        asked = request.seeded(branch.seed(ordinal))
         answers = await self._crew.answer(self._crew.desk(role), asked, place=(branch.place, ordinal))
         branch.unit.calls.append((branch.place, ordinal, role, answers))
         return answers

@@ -71,8 +71,11 @@ class Funnel:
         self.rows_in += len(outcome.rows)
         self.rows += len(outcome.children)
         self.dropped += len(outcome.dropped)
-        self.reasons.update(f"{drop.rule}: {drop.reason}" for drop in outcome.dropped)
-        self.licenses.update(row["license"] for row in outcome.rows if isinstance(row.get("license"), str))
+        for drop in outcome.dropped:
+            self.reasons[f"{drop.rule}: {drop.reason}"] += 1
+        for row in outcome.rows:
+            if isinstance(row.get("license"), str):
+                self.licenses[row["license"]] += 1
         if outcome.unfinished:
             self.unfinished[outcome.unfinished] += len(outcome.rows)
         for role, usage in outcome.usage.items():
@@ -313,7 +316,7 @@ def _marker(run: Run, number: int) -> Path:
 
 def _told(board: Board) -> Callable[[Outcome], None]:
     def ended(outcome: Outcome) -> None:
-        reasons = Counter(f"{drop.rule}: {drop.reason}" for drop in outcome.dropped)
+        reasons = Counter(f"{drop.rule}: {drop.reason}" for drop in outcome.dropped) if outcome.dropped else None
         waiting = len(outcome.rows) if outcome.unfinished else 0
         board.count(len(outcome.rows), len(outcome.children), dropped=reasons, unfinished=waiting)
 

@@ -9,7 +9,6 @@ told apart by their number. A column that no file can hold is the recipe's mista
 from __future__ import annotations
 
 import traceback
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -49,13 +48,13 @@ def returned(unit: Unit, result: object) -> Outcome:
     calls = _calls(unit)
     children: list[Row] = []
     dropped: list[Dropped] = []
-    seen = Counter[str]()
+    seen: dict[str, int] = {}
     for item in items:
         if isinstance(item, Row):
             check_columns(item.columns)
             child = _with_history(item, unit, calls)
-            seen[child.id] += 1
-            children.append(child if seen[child.id] == 1 else _twin(child, seen[child.id]))
+            number = seen[child.id] = seen.get(child.id, 0) + 1
+            children.append(child if number == 1 else _twin(child, number))
         elif isinstance(item, Dropped):
             check_columns(item.row.columns)
             dropped.append(replace(item, row=_dropped(item.row, item.rule, unit, calls)))

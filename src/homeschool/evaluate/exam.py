@@ -211,7 +211,7 @@ async def sit(
     _check(problems, sampling, samples)
     requests = [
         Request(
-            prompt=render(row) if render else row["prompt"],
+            prompt=render(row) if render else _prompt(row["prompt"]),
             sampling=replace(sampling, max_tokens=row.get("max_tokens") or sampling.max_tokens),
             seed=seed_of(seed, "exam", row.id),
             n=samples,
@@ -274,6 +274,11 @@ def read_items(path: Path) -> Exam:
                 hint = "delete the file and run the same command again"
                 raise HomeschoolError(f"line {number} of {path} is not an exam item ({error})", hint=hint) from error
     return Exam(tuple(items))
+
+
+def _prompt(prompt: str | Sequence[Mapping[str, Any]]) -> str | tuple[Message, ...]:
+    """A column's text, or its messages, as a request has them."""
+    return prompt if isinstance(prompt, str) else tuple(map(Message.from_dict, prompt))
 
 
 def _check(problems: Sequence[Row], sampling: Sampling, samples: int) -> None:

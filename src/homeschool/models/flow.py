@@ -102,7 +102,7 @@ class Flight:
 class Window:
     """How many requests may be in flight."""
 
-    FIRST = 8.0
+    FIRST = 32.0
     GAIN = 1 / 8
     LOSS = 1 / 2
 
