@@ -329,7 +329,7 @@ def _say_preview(result: dict[str, Any]) -> str:
         lines += [f"  no answer: {each['unfinished']}"] if each["unfinished"] else []
     known = {name.replace("_", " "): value for name, value in result["estimate"].items() if value is not None}
     lines.append("all rows, if they are like these: " + ", ".join(f"{value:,} {name}" for name, value in known.items()))
-    return "\n".join([*lines, "the same command without --preview makes them; these answers are not asked for again"])
+    return "\n".join([*lines, "the same command without --preview makes them"])
 
 
 def _columns(columns: dict[str, Any]) -> list[str]:

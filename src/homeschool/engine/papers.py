@@ -32,41 +32,32 @@ def write_papers(
     shards are missing has no `funnel.json`, and while other processes may be at work on them nothing is written: None.
     """
     with alone(run.folder):
-        return _write(run, source, recipe=recipe, models=models, prices=prices, part=part)
+        total, whole = Funnel(), True
+        for number in range(part.shards):
+            known = read_funnel(run, number)
+            whole = whole and known is not None
+            if known is not None:
+                total.merge(known)
+        if whole:
+            prices = prices or _prices_before(run)
+            run.save_json("funnel.json", _funnel(total, source, recipe=recipe, models=models, prices=prices))
+        elif run.part.of > 1:
+            return None
+        why_not = ""
+        try:
+            write_trl(run.folder)
+        except StoppedError:
+            raise
+        except HomeschoolError as error:  # the rows are none of TRL's kinds; they are in Parquet all the same
+            why_not = str(error)
+        write_card(run.folder)
+        return why_not
 
 
-def _write(
-    run: Run,
-    source: Source,
-    *,
-    recipe: Mapping[str, Any],
-    models: Mapping[str, Model],
-    prices: Prices,
-    part: Funnel,
-) -> str | None:
-    total, whole = Funnel(), True
-    for number in range(part.shards):
-        known = read_funnel(run, number)
-        whole = whole and known is not None
-        if known is not None:
-            total.merge(known)
-    if not prices:  # the same command without them does not make it unknown what the run cost
-        prices = {
-            role: tuple(price) for role, price in ((run.load_json("funnel.json") or {}).get("prices") or {}).items()
-        }
-    if whole:
-        run.save_json("funnel.json", _funnel(total, source, recipe=recipe, models=models, prices=prices))
-    elif run.part.of > 1:
-        return None
-    why_not = ""
-    try:
-        write_trl(run.folder)
-    except StoppedError:
-        raise
-    except HomeschoolError as error:  # the rows are none of TRL's kinds; they are in Parquet all the same
-        why_not = str(error)
-    write_card(run.folder)
-    return why_not
+def _prices_before(run: Run) -> Prices:
+    """The same command without prices does not make it unknown what the run cost."""
+    known = (run.load_json("funnel.json") or {}).get("prices") or {}
+    return {role: (inward, outward) for role, (inward, outward) in known.items()}
 
 
 def _funnel(
