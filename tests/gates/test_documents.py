@@ -18,42 +18,41 @@ LEFT_OUT = ("make quickstart", "make test", "make setup")
 """A block that begins with one of these is what this test is part of, or takes minutes."""
 
 
-def blocks() -> list[tuple[str, int, str]]:
-    """Document, number within it, and text, of every ```bash block."""
-    found: list[tuple[str, int, str]] = []
-    for path in DOCUMENTS:
-        text = path.read_text(encoding="utf-8")
-        for number, block in enumerate(re.findall(r"^```bash\n(.*?)^```", text, re.DOTALL | re.MULTILINE), start=1):
-            if not block.lstrip().startswith(LEFT_OUT):
-                found.append((path.relative_to(ROOT).as_posix(), number, block))
-    return found
+def blocks(path: Path) -> list[str]:
+    """The text of every ```bash block that is run."""
+    found = re.findall(r"^```bash\n(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return [block for block in found if not block.lstrip().startswith(LEFT_OUT)]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def names() -> list[str]:
+    return [path.relative_to(ROOT).as_posix() for path in DOCUMENTS if blocks(path)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
     """Where a reader stands: a copy of the repository, in which one block may use what an earlier one wrote."""
-    copy = tmp_path_factory.mktemp("reader") / "homeschool"
-    ignored = shutil.ignore_patterns(".venv", ".git", "runs", "__pycache__", ".*_cache", "*.egg-info")
+    copy = tmp_path / "homeschool"
+    ignored = shutil.ignore_patterns(".venv", ".git", "runs", "__pycache__", ".*_cache", "*.egg-info", ".peers")
     shutil.copytree(ROOT, copy, ignore=ignored)
     return copy
 
 
-@pytest.mark.xdist_group("documents")
-@pytest.mark.parametrize(("document", "number", "block"), blocks(), ids=lambda value: str(value).split("\n")[0][:60])
-def test_the_block_runs(document: str, number: int, block: str, folder: Path) -> None:
+@pytest.mark.parametrize("document", names())
+def test_the_blocks_of_a_page_run_one_after_the_other(document: str, folder: Path) -> None:
     binaries = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": binaries, "PYTHONPATH": str(folder / "src")}
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, f"{document}, block {number}:\n{block}\n{done.stderr[-2000:]}"
+    for number, block in enumerate(blocks(ROOT / document), start=1):
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, f"{document}, block {number}:\n{block}\n{done.stderr[-2000:]}"
 
 
 def test_there_are_blocks_to_run() -> None:
-    assert any(document == "README.md" for document, _, _ in blocks())
+    assert "README.md" in names()
