@@ -2,7 +2,7 @@
 
 A step of distilabel sends one batch at once and waits for all of it, so the batch is the concurrency. Each of the two
 steps is a process of its own and sends its own batch: up to twice the concurrency that the others have. It logs no
-line for every request (DISTILABEL_LOG_LEVEL), because that alone costs it a fifth of its speed.
+line for every request (DISTILABEL_LOG_LEVEL).
 """
 
 # This runs in the peer's own environment, where homeschool's type checker does not look.

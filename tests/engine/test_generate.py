@@ -308,6 +308,20 @@ def test_a_recipe_that_always_raises_is_stopped_at_its_first_shard(tmp_path: Pat
     assert not (tmp_path / "run" / "rows").exists()
 
 
+async def poisoned_late(row: Row, ctx: Context) -> Row:
+    if int(row["prompt"].split()[1]) >= 48:
+        raise ValueError("poison")
+    return row.derive(step="fine")
+
+
+def test_a_later_shard_of_nothing_but_poison_is_on_record_and_ends_nothing(tmp_path: Path) -> None:
+    for _ in range(2):
+        funnel = work(tmp_path / "run", poisoned_late)
+        assert (funnel.rows, funnel.reasons) == (48, {"recipe: raised ValueError": 22})
+    (tmp_path / "run" / "shards" / "00003.json").unlink()
+    assert work(tmp_path / "run", poisoned_late).dropped == 22
+
+
 def test_a_smaller_run_grows_and_does_not_shrink(tmp_path: Path) -> None:
     work(tmp_path / "whole", two_steps)
     with Run.open(tmp_path / "run", kind="generate", settings={"seed": 3}) as run:

@@ -44,7 +44,7 @@ SHARD = 1024
 """Source rows behind one shard, and the engine's window, so that the batches of a shard are its own."""
 
 BROKEN = 8
-"""A recipe that raises on every row of a shard of so many is broken, and not unlucky."""
+"""A recipe that raises on every row of a first shard of so many is broken, and not unlucky."""
 
 AnyRecipe = Recipe | Pooled | Grouped
 
@@ -154,7 +154,7 @@ def few_collections() -> Iterator[None]:
     """Look for cyclic garbage seldom, and not among what is there already, until the block ends.
 
     A run makes many short-lived objects and few cycles. Looking through all that is under way after every 700 new ones,
-    as Python does by itself, took a third of a run's CPU time.
+    as Python does by itself, took a fifth of a run's CPU time or more.
     """
     before = gc.get_threshold()
     gc.freeze()
@@ -225,8 +225,10 @@ async def _flow(
     """One stream over all shards that are not whole; each is written when its last outcome is there."""
     works: deque[tuple[int, int]] = deque()  # (shard, source rows), in the order in which they went in
     earlier: deque[Funnel] = deque()
+    untried = True  # no shard has been made yet, now or before
 
     def rows() -> Iterator[Row]:
+        nonlocal untried
         for number, chunk in enumerate(chunks):
             if not run.part.has(number):
                 continue
@@ -237,6 +239,7 @@ async def _flow(
                     hint="give at least as many --rows as before, or choose another --out",
                 )
             if known is not None and known.rows_in == len(chunk):
+                untried = False
                 earlier.append(known)
                 _recall(board, known)
                 continue
@@ -251,7 +254,9 @@ async def _flow(
             number, expected = works[0]
             if len(outcomes) == expected:
                 works.popleft()
-                _stop_if_broken(outcomes)
+                if untried:
+                    _stop_if_broken(outcomes)
+                untried = False
                 yield write_shard(run, number, outcomes)
                 outcomes = []
             while earlier:
@@ -285,13 +290,14 @@ async def _rounds(
                 "later rounds build on them",
                 hint="the same command asks for them again, and for nothing else",
             )
-        _stop_if_broken(outcomes)
+        if number == 0:
+            _stop_if_broken(outcomes)
         write_rows(kept, pool.merge())
         yield write_shard(run, number, outcomes)
 
 
 def _stop_if_broken(outcomes: Sequence[Outcome]) -> None:
-    """A recipe that raised on every row of a shard has a mistake in it: the rest would pay for nothing."""
+    """A recipe that raised on every row of its first shard has a mistake in it: the rest would pay for nothing."""
     reasons = {drop.reason for outcome in outcomes for drop in outcome.dropped if drop.rule == "recipe"}
     raised = all(
         outcome.dropped and all(drop.reason.startswith("raised ") for drop in outcome.dropped) for outcome in outcomes

@@ -10,9 +10,9 @@ rows alone, however long a verifier takes. Other models answer at once, without 
 
 Rows stream: `stream_recipe` takes them as it needs them and gives outcomes in their order, a bounded number ahead.
 
-A recipe that raises is a Dropped row with its traceback; so is one whose model can never answer. A row whose answer did
-not come is *unfinished*: neither kept nor dropped, and asked again next time. Any other HomeschoolError (full disk, no
-such role) ends the run.
+A recipe that raises costs its row, which is Dropped with what it raised and where; so is one whose model can never
+answer. A row whose answer did not come is *unfinished*: neither kept nor dropped, and asked again next time. Any other
+HomeschoolError (full disk, no such role) ends the run.
 """
 
 from __future__ import annotations
