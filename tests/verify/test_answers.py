@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeschool.verify.answers import final_answer, gold_answers, gold_span, number, same_number, shown
+from homeschool.verify.answers import final_answer, gold_answers, gold_span, shown
+from homeschool.verify.numbers import number, same_number
 
 
 @pytest.mark.parametrize(

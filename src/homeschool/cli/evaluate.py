@@ -1,6 +1,7 @@
 """Examine a model: held-out problems, a verifier, accuracy with its interval, and every item on record.
 
-`homeschool evaluate TASK --model M`, where TASK is a task's name or a file of problems (all of which are the exam).
+`homeschool evaluate TASK --model M`, where TASK is a task's name, a file of problems (all of which are the exam), or
+both, as `humaneval=HumanEval.jsonl.gz`: a file in the format in which that set was published.
 Greedy unless `--samples` asks for pass@k. Problems that the verifier could not judge are counted apart as `broken`.
 """
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("task", help="a task's name (`homeschool list tasks`), or a JSONL or Parquet file of problems")
+    parser.add_argument("task", help="a task (`homeschool list tasks`), a file of problems, or gsm8k=FILE")
     parser.add_argument("--model", required=True, help="nano, a folder, or hf:ORG/NAME")
     parser.add_argument("--with", dest="verifier", help="a verifier's name, or checks.py:judge (for a file)")
     parser.add_argument(
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from homeschool.evaluate.exam import sit, write_items
     from homeschool.improve.workbench import evenly, rendered
 
-    out = folder_of(args, "evaluate", args.task, args.model)
+    out = folder_of(args, "evaluate", *args.task.split("=", 1), args.model)
     name = with_names({"model": args.model})["model"]
     model = open_model(name, known=probed(out).get("server"))
     # A server is asked in messages: what it can do is not known before it is entered.
@@ -98,16 +99,7 @@ def _numbers(exam: dict[str, Any]) -> str:
 
 def _task(args: argparse.Namespace) -> tuple[list[Row], Verifier, str]:
     """The exam's problems, who judges them, and how they are put to a model without a chat template."""
-    from homeschool.engine.rows import read_table
-    from homeschool.tasks.load import load_problems, load_task
+    from homeschool.tasks.load import load_exam
 
-    if not Path(args.task).exists() and "." not in args.task:
-        if args.verifier or args.columns:
-            raise UsageError(f"{args.task} has its own verifier and columns", hint="leave --with and --columns out")
-        task = load_task(args.task, seed=args.seed)
-        return list(task.exam), task.verifier, task.template
-
-    task = load_problems(args.task, verify=args.verifier, columns=apply({}, args.columns), exam_size=0)
-    # Nobody learns here, so nothing is held back: the exam is the whole file.
-    learnable = task.draw(None, len(read_table(Path(args.task))) - len(task.dev), args.seed)
-    return [*task.dev, *learnable], task.verifier, task.template
+    task = load_exam(args.task, seed=args.seed, verify=args.verifier, columns=apply({}, args.columns))
+    return list(task.exam), task.verifier, task.template

@@ -82,6 +82,7 @@ class Job:
     def world(self, store: AnswerStore | None, *, window: int) -> World:
         """Where the recipe works."""
         from homeschool.engine.local import World
+        from homeschool.sandbox.pool import execute
 
         return World(
             self.models,
@@ -90,6 +91,7 @@ class Job:
             seed=self.seed,
             window=window,
             concurrency=self.concurrency,
+            execute=execute,
             drop_unanswered=self.drop_unanswered,
         )
 

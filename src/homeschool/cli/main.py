@@ -28,7 +28,7 @@ from typing import Any, NoReturn
 
 from homeschool.core.errors import HomeschoolError, RefusedError, UsageError, nearest, unknown
 
-NOT_VERBS = ("__init__", "inputs", "job", "main", "settings")
+NOT_VERBS = ("__init__", "audit", "inputs", "job", "main", "settings")
 
 
 def main() -> None:
@@ -106,16 +106,33 @@ def _command(argv: Sequence[str]) -> tuple[int, str]:
     general = parser.add_argument_group("everywhere")
     general.add_argument("--json", action="store_true", help="one line of JSON on stdout, words on stderr")
     general.add_argument("--debug", action="store_true", help="a traceback instead of a sentence")
+    general.add_argument(
+        "--sandbox", metavar="KIND", help="bubblewrap, namespaces or none (default: the best there is)"
+    )
     general.add_argument("-h", "--help", action="store_true", help="show this text")
     if "-h" in argv or "--help" in argv:
         return 0, parser.format_help()
     args = _parse(parser, argv[1:])
+    if args.sandbox is not None:
+        _choose_sandbox(args.sandbox)
     result: dict[str, Any] = module.run(args)
     text = _json(result) if args.json else module.say(result).rstrip("\n") + "\n"
     if "refused" in result:
         _complain(result["refused"])
         return RefusedError.exit_code, text
     return 0, text
+
+
+def _choose_sandbox(kind: str) -> None:
+    """For this process and all it starts (Ray's workers too). Raises UsageError or RefusedError for one not to be had."""
+    from homeschool.sandbox.isolation import VARIABLE, chosen
+
+    chosen(kind)
+    os.environ[VARIABLE] = kind
+    if kind == "none":
+        _complain(
+            "no sandbox: programs that a model wrote run with all that this user may do, and every verdict says so"
+        )
 
 
 def _parse(parser: Parser, argv: Sequence[str]) -> argparse.Namespace:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload, runtime_checkable
 
+from homeschool.core.execution import Execution, Program
 from homeschool.core.records import Completion, Dropped, ModelCard, Request, Row
 from homeschool.core.verdict import Verdict
 
@@ -85,6 +86,10 @@ class Context(Protocol):
         """What earlier rounds of the run put aside. Only for a recipe that is `Pooled` or `Grouped`."""
         ...
 
+    def card(self, role: str) -> ModelCard | None:
+        """Who answers in `role` and what it can do; None if the run has no such model."""
+        ...
+
     @overload
     async def ask(
         self, prompt: str | Sequence[Mapping[str, Any]], *, schema: type[T], role: str = ..., **options: Any
@@ -110,6 +115,10 @@ class Context(Protocol):
 
     async def gather(self, *branches: Awaitable[Any]) -> list[Any]:
         """Run branches at once; each numbers its own asks, so which ends first changes nothing."""
+        ...
+
+    async def execute(self, program: Program) -> Execution:
+        """What comes of a program that is run in the sandbox. Never raises for what the program does."""
         ...
 
     async def verify(self, row: Row, answers: Sequence[str]) -> list[Verdict]:

@@ -19,9 +19,10 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from homeschool.core.errors import UsageError, unknown
+from homeschool.core.execution import Execution, Program
 from homeschool.core.identity import digest, seed_of
 from homeschool.core.protocols import Grouped, Pooled, Recipe
-from homeschool.core.records import Completion, Dropped, Message, Request, Row, Sampling
+from homeschool.core.records import Completion, Dropped, Message, ModelCard, Request, Row, Sampling
 from homeschool.core.verdict import Broken, Verdict
 from homeschool.engine.pool import PoolView
 from homeschool.engine.typed import Schema, Unfit, schema_of
@@ -119,6 +120,10 @@ class RecipeContext:
 
         return PoolView(self._crew.pool, branch.rng, place)
 
+    def card(self, role: str) -> ModelCard | None:
+        """Who answers in `role` and what it can do; None if the run has no such model."""
+        return self._crew.card(role)
+
     async def ask(
         self,
         prompt: str | Sequence[Mapping[str, Any]],
@@ -152,6 +157,13 @@ class RecipeContext:
         first, parent.branches = parent.branches, parent.branches + len(branches)
         places = [(*parent.place, number) for number in range(first, parent.branches)]
         return await self._crew.fork(parent.unit, dict(zip(places, branches, strict=True)))
+
+    async def execute(self, program: Program) -> Execution:
+        """What comes of a program that is run in the sandbox."""
+        execute = self._crew.world.execute
+        if execute is None:
+            raise UsageError("the recipe runs programs, but this run has no sandbox", hint="run it by a verb that has one")
+        return await execute(program)
 
     async def verify(self, row: Row, answers: Sequence[str]) -> list[Verdict]:
         """One verdict per answer. A verifier that gives another number of them is Broken, for every answer."""

@@ -25,8 +25,9 @@ from itertools import islice
 from typing import Any, NoReturn
 
 from homeschool.core.errors import HomeschoolError, UnanswerableError, UnansweredError, UsageError
+from homeschool.core.execution import Execution, Program
 from homeschool.core.protocols import Grouped, Model, Pooled, Recipe, Verifier
-from homeschool.core.records import Completion, Request, Row
+from homeschool.core.records import Completion, ModelCard, Request, Row
 from homeschool.engine.answers import AnswerStore
 from homeschool.engine.ask import Desk, together
 from homeschool.engine.context import HERE, Branch, Place, RecipeContext, Unit, units_of
@@ -53,6 +54,8 @@ class World:
     """Rows in the works at once. With a batch model it decides who may share a batch, so it belongs to the run."""
     concurrency: int = 256
     """Requests with one model at once, for models without batches."""
+    execute: Callable[[Program], Awaitable[Execution]] | None = None
+    """The sandbox, if recipes may run programs."""
     drop_unanswered: bool = False
     """Whether a row whose answer did not come is dropped, for once and all, and not left for another time."""
 
@@ -173,6 +176,9 @@ class Crew:
         while window := list(islice(numbered, self.world.window)):
             for outcome in await self._lock_step(window):
                 yield outcome
+
+    def card(self, role: str) -> ModelCard | None:
+        return self._desks[role].card if role in self._desks else None
 
     def desk(self, role: str) -> Desk:
         if role in self._desks:

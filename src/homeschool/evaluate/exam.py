@@ -203,7 +203,7 @@ async def sit(
 ) -> Exam:
     """Put `problems` to `model`, `samples` answers each, and judge them; items come back in problem order.
 
-    `sampling` is used as given (temperature 0 is the greedy exam) but for a problem's own column `max_tokens`.
+    `sampling` is used as given (temperature 0 is the greedy exam) but for a problem's columns `max_tokens` and `stop`.
     `render` makes a problem's prompt; without it, its column `prompt` is the prompt. A killed sitting asks only for
     the answers that the store lacks. Raises UsageError for no problems, for two of the same id, and for several
     samples at temperature 0, which are one answer.
@@ -212,7 +212,11 @@ async def sit(
     requests = [
         Request(
             prompt=render(row) if render else _prompt(row["prompt"]),
-            sampling=replace(sampling, max_tokens=row.get("max_tokens") or sampling.max_tokens),
+            sampling=replace(
+                sampling,
+                max_tokens=row.get("max_tokens") or sampling.max_tokens,
+                stop=tuple(row.get("stop") or sampling.stop),
+            ),
             seed=seed_of(seed, "exam", row.id),
             n=samples,
         )

@@ -118,17 +118,11 @@ def _workbench(
 
 
 def _task(config: TaskConfig, seed: int) -> Task:
+    options = {name: getattr(config, name) for name in ("verify", "exam", "recall", "template")}
     if config.name is not None:
-        return load_task(config.name, seed=seed)
+        return load_task(config.name, seed=seed, problems=config.problems, **options)
     assert config.problems is not None
-    return load_problems(
-        config.problems,
-        verify=config.verify,
-        exam=config.exam,
-        recall=config.recall,
-        columns=config.columns,
-        template=config.template,
-    )
+    return load_problems(config.problems, columns=config.columns, **options)
 
 
 async def _sit(bench: Workbench, name: str) -> Sitting:

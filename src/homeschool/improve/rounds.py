@@ -31,6 +31,7 @@ from homeschool.improve import curriculum, gate, star
 from homeschool.improve.gate import Decision
 from homeschool.improve.health import Group, Sample, Vitals, stop, untrustworthy, vitals
 from homeschool.improve.workbench import Weights, Workbench, rendered
+from homeschool.sandbox.pool import execute
 from homeschool.train.loop import TrainResult, train
 from homeschool.train.objectives import load_objective
 
@@ -147,6 +148,7 @@ async def _collect(bench: Workbench, arm: Arm, frontier: int | None, number: int
                 verifier=arm.verifier,
                 seed=bench.seed,
                 round=number,
+                execute=execute,
             ),
             tally=bench.tally,
             stage=stage,

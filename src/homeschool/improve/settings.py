@@ -12,7 +12,7 @@ from homeschool.train.settings import TrainConfig
 
 @dataclass(frozen=True, slots=True)
 class TaskConfig:
-    """Either a task of ours by `name`, or a file of `problems` of yours."""
+    """A task of ours by `name`, a file of `problems` of yours, or both: a file in the format of a published set."""
 
     name: str | None = None
     problems: str | None = None
@@ -30,16 +30,19 @@ class TaskConfig:
     """Examine on this many of the held-out problems only, evenly spaced."""
 
     def __post_init__(self) -> None:
-        if (self.name is None) == (self.problems is None):
+        if self.name is None and self.problems is None:
             raise UsageError(
-                f"task names {'both a task and problems' if self.name else 'neither a task nor problems'}",
+                "task names neither a task nor problems",
                 hint="write `task: arithmetic`, or `task: {problems: FILE.jsonl, verify: math}`",
             )
         mine = {field.name for field in fields(self) if getattr(self, field.name)} - {"name", "limit"}
-        if self.name is not None and mine:
+        if self.name is not None and self.problems is None and mine:
             raise UsageError(
-                f"the task {self.name} has its own {sorted(mine)[0]}", hint=f"leave task.{sorted(mine)[0]} out"
+                f"the task {self.name} has its own {min(mine)}",
+                hint=f"leave task.{min(mine)} out, or name a file in its format: task.problems=FILE",
             )
+        if self.name is not None and self.columns:
+            raise UsageError(f"the format of {self.name} has its own columns", hint="leave task.columns out")
         if self.limit is not None and self.limit < 1:
             raise UsageError(f"task.limit must be at least 1, not {self.limit}", hint="leave task.limit out")
 
@@ -160,6 +163,9 @@ class ImproveConfig:
 
 
 def normalise(values: dict[str, Any]) -> dict[str, Any]:
-    """`task: arithmetic` is short for `task: {name: arithmetic}`."""
+    """`task: arithmetic` is short for `task: {name: arithmetic}`, `gsm8k=FILE` for `{name: gsm8k, problems: FILE}`."""
     task = values.get("task")
-    return {**values, "task": {"name": task}} if isinstance(task, str) else values
+    if not isinstance(task, str):
+        return values
+    name, equals, file = task.partition("=")
+    return {**values, "task": {"name": name} | ({"problems": file} if equals else {})}

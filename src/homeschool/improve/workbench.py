@@ -110,15 +110,21 @@ class Workbench:
 
 
 def rendered(rows: Sequence[Row], *, card: ModelCard, template: str) -> list[Row]:
-    """Problems as this model is asked them: messages for a chat model, else text by the template.
+    """Problems as this model is asked them: messages for a chat model, else their column `raw_prompt`, else by the template.
 
     The rendered prompt is what a lesson is trained on too, so the model learns exactly what it will be asked.
     """
-    if "chat" in card.capabilities:
-        return [row.derive(step="render", prompt=[{"role": "user", "content": row["prompt"]}]) for row in rows]
-    if template == "{prompt}":
-        return list(rows)
-    return [row.derive(step="render", prompt=template.replace("{prompt}", row["prompt"])) for row in rows]
+    chat = "chat" in card.capabilities
+    return [_asked(row, chat=chat, template=template) for row in rows]
+
+
+def _asked(row: Row, *, chat: bool, template: str) -> Row:
+    if chat:
+        # A chat model ends by itself, and what ends a raw answer may stand inside a fence.
+        ends = {"stop": []} if row.get("stop") else {}
+        return row.derive(step="render", prompt=[{"role": "user", "content": row["prompt"]}], **ends)
+    text = row.get("raw_prompt") or template.replace("{prompt}", row["prompt"])
+    return row if text == row["prompt"] else row.derive(step="render", prompt=text)
 
 
 def _peak_rss_mb() -> float:

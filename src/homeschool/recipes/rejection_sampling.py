@@ -49,7 +49,7 @@ def recipe(
     """The recipe: a row with a prompt in; a child for each answer that passes out.
 
     A child has `prompt`, `completion`, its `tokens` and its `surprise` (minus its log-probability, in nats; None if the
-    model does not tell). A row may carry its own `max_tokens`.
+    model does not tell). A row may carry its own `max_tokens` and `stop`.
     `template` turns a text prompt into what is asked; with `chat` it becomes one user message. A prompt that is a list
     of messages is asked as it is. Raises UsageError for values that cannot give distinct samples.
     """
@@ -65,7 +65,8 @@ def recipe(
     async def rejection_sampling(row: Row, ctx: Context) -> list[Row | Dropped]:
         prompt = _prompt(row, prompt_column, template=template, chat=chat)
         limit = row.get("max_tokens") or max_tokens
-        answers = await ctx.ask(prompt, n=samples, temperature=temperature, top_p=top_p, max_tokens=limit, stop=stop)
+        ends = row.get("stop") or stop
+        answers = await ctx.ask(prompt, n=samples, temperature=temperature, top_p=top_p, max_tokens=limit, stop=ends)
         finished = [answer for answer in answers if answer.finish_reason != "length"]
         judged = iter(await ctx.verify(row, [answer.text for answer in finished]) if finished else [])
         results: list[Row | Dropped] = []

@@ -6,6 +6,9 @@ Further columns are kept; `level` (a whole number) makes a ladder, `group` the h
 given by `columns: {prompt: question}`; a file with `question` and `answer` (GSM8K's) is understood without. Of an
 answer that holds `####`, what follows is the answer, and the whole text is kept as column `solution`.
 
+A row may bring its own way of being asked: `max_tokens`; `raw_prompt`, the text that is put to a model without a chat template
+in place of the template; and `stop`, the texts that end that model's answer.
+
 Without an exam file a fifth of the problems is held out as the exam and a tenth for the gates, chosen by a hash of the
 prompt alone: the same for every seed, machine and order of the file, and equal prompts fall on one side. Refused is
 whatever would make the numbers lie: exam problems that are trained on, ids given twice, rows without an answer.
@@ -15,7 +18,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -31,6 +34,9 @@ TEMPLATE = "Question: {prompt}\nAnswer:"
 EXAM_SHARE, EXAM_LEAST, EXAM_MOST = 0.2, 20, 500
 DEV_SHARE, DEV_MOST = 0.1, 200
 GSM8K = {"prompt": "question", "answer": "answer"}
+Reader = Callable[[Path], list[dict[str, Any]]]
+"""The records of a file under our column names. One that knows how its authors split the set says so in a column
+`split`: `train`, `dev`, `exam` or `prompt` (examples that stand in prompts, and are neither learnt nor asked)."""
 
 
 def from_file(
@@ -42,26 +48,27 @@ def from_file(
     columns: Mapping[str, str] | None = None,
     template: str | None = None,
     exam_size: int | None = None,
+    read: Reader | None = None,
 ) -> Task:
     """The task of a problem file.
 
-    `verify` is a verifier's name or `file.py:function`; without it `math` judges by column `answer`. `exam` and
-    `recall` (the forgetting set) are files of the same kind. `exam_size` problems are held out if there is no `exam`.
-    Raises UsageError for a file that cannot be used as it is, naming the column and row.
+    `verify` is a verifier's name or `file.py:function`; without it the columns call for one. `exam` and `recall` (the
+    forgetting set) are files of the same kind. `exam_size` problems are held out if there is no `exam`. `read` reads
+    files of another form than ours. Raises UsageError for a file that cannot be used as it is, naming column and row.
     """
-    template = TEMPLATE if template is None else template
-    if "{prompt}" not in template:
-        raise UsageError(f"the template {template!r} has no {{prompt}} in it", hint="write e.g. 'Q: {prompt}\\nA:'")
-    table = _Table.read(problems, columns or {})
-    verify = verify or table.verifier()
+    table, verify = _checked(problems, columns=columns, verify=verify, read=read)
+    template = _template(template)
     verifier = load_verifier(verify)
-    sets = {name: _Table.read(path, columns or {}) for name, path in (("exam", exam), ("recall", recall)) if path}
-    for held_out in (table, *sets.values()):
-        held_out.check(verify)
+    sets = {
+        name: _checked(path, columns=columns, verify=verify, read=read)[0]
+        for name, path in (("exam", exam), ("recall", recall))
+        if path
+    }
     rows = table.rows()
     for name, held_out in sets.items():
         _refuse_overlap(rows, held_out, name=name, problems=problems)
-    training, dev, drawn_exam = _split(rows, problems, with_exam=exam is None, exam_size=exam_size)
+    parts = _as_published(rows, with_exam=exam is None) if read and exam_size is None else None
+    training, dev, drawn_exam = parts or _split(rows, problems, with_exam=exam is None, exam_size=exam_size)
     levels = tuple(sorted({row["level"] for row in training if "level" in row}))
     return Task(
         name=problems.name.partition(".")[0],
@@ -73,6 +80,47 @@ def from_file(
         levels=levels,
         template=template,
     )
+
+
+def whole_file(
+    problems: Path,
+    *,
+    verify: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    template: str | None = None,
+    read: Reader | None = None,
+) -> Task:
+    """The task of a problem file of which nothing is learnt: all of it is the exam, in its order.
+
+    If its authors set problems apart for tests, and these are in the file, they are. Raises UsageError as `from_file`.
+    """
+    table, verify = _checked(problems, columns=columns, verify=verify, read=read)
+    rows = table.rows()
+    tests = [row for row in rows if row.get("split") == "exam"] if read else []
+    return Task(
+        name=problems.name.partition(".")[0],
+        verifier=load_verifier(verify),
+        draw=_Draw((), ()),
+        exam=tuple(tests or rows),
+        template=_template(template),
+    )
+
+
+def _checked(
+    path: Path, *, columns: Mapping[str, str] | None, verify: str | None, read: Reader | None
+) -> tuple[_Table, str]:
+    """The table in a file, every row of it fit to be asked and judged, and the name of who judges."""
+    table = _Table(path, read(path)) if read else _Table.read(path, columns or {})
+    verify = verify or table.verifier()
+    table.check(verify)
+    return table, verify
+
+
+def _template(template: str | None) -> str:
+    template = TEMPLATE if template is None else template
+    if "{prompt}" not in template:
+        raise UsageError(f"the template {template!r} has no {{prompt}} in it", hint="write e.g. 'Q: {prompt}\\nA:'")
+    return template
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +140,7 @@ class _Draw:
             raise UsageError(f"no training problem has level {level}", hint=f"levels in the file: {known}")
         pool = [row for row in self.training if level is None or row.get("level") == level]
         drawn: list[Row] = []
-        for turn in range(-(-n // len(pool))):
+        for turn in range(-(-n // len(pool)) if pool else 0):
             order = list(pool)
             random.Random(seed_of("draw", seed, level, turn)).shuffle(order)
             drawn += order if turn == 0 else [_copy(row, turn) for row in order]
@@ -124,6 +172,7 @@ class _Table:
         ladder = "level" in self.records[0]
         for row, record in enumerate(self.records, start=1):
             _check_prompt(self.path, row, record)
+            _check_asking(self.path, row, record)
             if verify in ("math", "exact"):
                 _check_answer(self.path, row, record)
             if ladder or "level" in record:
@@ -169,7 +218,11 @@ def _renamed(path: Path, row: int, record: Mapping[str, Any], columns: Mapping[s
 
 def _missing(path: Path, row: int, column: str, record: Mapping[str, Any], where: str) -> UsageError:
     has = ", ".join(name for name in record if name != PROVENANCE) or "no columns"
+    from homeschool.tasks.published import fitting  # which reads files by what stands in this one
+
     hint = f"{nearest(column, record)}; a column of another name is given by `{where}`"
+    formats = fitting(record)
+    hint = f"it looks like {formats[0]}'s format: write {formats[0]}={path}" if formats else hint
     return UsageError(f"row {row} of {path} has no column {column!r} but {has}", hint=hint)
 
 
@@ -180,6 +233,16 @@ def _check_prompt(path: Path, row: int, record: Mapping[str, Any]) -> None:
     if not isinstance(prompt, str) or not prompt.strip():
         shown = "empty" if isinstance(prompt, str) else f"{prompt!r:.60}"
         raise UsageError(f"the prompt in row {row} of {path} is {shown}, not text", hint="write the problem as text")
+
+
+def _check_asking(path: Path, row: int, record: Mapping[str, Any]) -> None:
+    """The columns that say how a model without a chat template is asked."""
+    raw, stop = record.get("raw_prompt"), record.get("stop")
+    if raw is not None and not isinstance(raw, str):
+        raise UsageError(f"`raw_prompt` in row {row} of {path} is {raw!r:.60}, not text", hint="rename or leave out the column")
+    ends = list(cast("Sequence[Any]", stop)) if isinstance(stop, (list, tuple)) else [stop]
+    if stop is not None and not all(isinstance(end, str) and end for end in ends):
+        raise UsageError(f"`stop` in row {row} of {path} is {stop!r:.60}, not texts", hint="write a list of texts")
 
 
 def _check_answer(path: Path, row: int, record: Mapping[str, Any]) -> None:
@@ -221,6 +284,12 @@ def _refuse_overlap(rows: Sequence[Row], held_out: _Table, *, name: str, problem
             f"{len(shared)} of the problems in {held_out.path} are also in {problems}, e.g. {min(shared)!r:.60}",
             hint=f"take them out of {problems.name}: what is trained on cannot be the {name}",
         )
+
+
+def _as_published(rows: Sequence[Row], *, with_exam: bool) -> tuple[list[Row], list[Row], list[Row]] | None:
+    """(training, dev, exam) as the authors split them; None where what is needed of it is not in the file."""
+    training, dev, exam = ([row for row in rows if row.get("split") == name] for name in ("train", "dev", "exam"))
+    return (training, dev, exam) if training and (exam or not with_exam) else None
 
 
 def _split(

@@ -1,17 +1,20 @@
-"""Where the final answer stands in a text, and the number it is, if it is a plain one. Shared by `exact` and `math`.
+"""Where the final answer stands in a text. Shared by `exact` and `math`.
 
 Models end their solutions in many ways; a verifier that read them all at once would pay for hedging ("5, or 6, or
-7"). So every rule here commits to *one* span of the text. Nothing here runs a parser that can hang: each rule is a
-regular expression whose cost is bounded, on at most the last 8000 characters.
+7"). So every rule here commits to *one* span of the text, and one that is offered beside another ("either 41 or 42",
+"\\boxed{41} or \\boxed{42}", "not 42") keeps its company, so that it is read as the several answers it is. Nothing
+here runs a parser that can hang: each rule is a regular expression whose cost is bounded, on at most the last 8000
+characters.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
+
+from homeschool.verify.numbers import DIGITS, LONGEST, SCALES, number
 
 TAIL = 8_000
 """Characters read from the end of a text: a final answer stands at the end."""
@@ -23,53 +26,57 @@ _ANSWER_IS = re.compile(
     r"|^[ \t]*A:",
     re.IGNORECASE | re.MULTILINE,
 )
-_SENTENCE_END = re.compile(r"[.!](?=\s|$)")
+_SENTENCE_END = re.compile(r"(?<!\bMrs)(?<!\bMr)(?<!\bDr)(?<!\bp\.m)(?<!\ba\.m)[.!](?=\s+[^a-z\s]|\s*$)")
 _DISPLAY = re.compile(r"\$\$.{1,1000}?\$\$|\\\[.{1,1000}?\\\]", re.DOTALL)
 _FORMULAS = re.compile(
     r"\$[^$\n]+\$(?:\s{0,3}(?:,|and|or|, and|, or)\s{0,3}\$[^$\n]+\$)*"
     r"|\\\([^\n]{1,1000}?\\\)"
 )
+_BOX = re.compile(r"\\f?box(?:ed)?\s?\{")
+_OR = r"(?:\\text\{\s*)?\b(?:or|and/or)\b\s*\}?"
+_BETWEEN_BOXES = re.compile(rf"[\s$]*(?:[,;]|(?:,\s*)?(?:{_OR}|\\text\{{\s*and\s*\}}|\band\b)|\\q?quad)[\s$]*")
+_OR_AFTER = re.compile(rf"[\s$.)]{{0,5}}{_OR}([^\n.;]{{0,60}})")
+_BEFORE_OR = re.compile(r"([-\w./\\{}]{0,40}[\w}])[\s$,]{1,5}" + _OR + r"[\s$]{0,5}$")
+_DISOWNED = re.compile(
+    r"(?:\b(?:not|never|neither|nor|between|either)|n't)(?:\s+\w+){0,2}\s*[$\\(]*$"
+    r"|\d[^\s,;]*\s+(?:\w+\s+){0,2}or\s+(?:\w+\s+){0,2}[$\\(]*$"
+)
+_OR_NUMBER = re.compile(r"\s+(?:\w+\s+){0,2}or\s+(?:\w+\s+){0,2}[$\\(]*\d")
 _COMMAND = re.compile(r"\\(?:begin|end|operatorname)\{\w*\}|\\[A-Za-z]+")
 _WORD = re.compile(r"[A-Za-z]{4,}|\b(?:it|is|are|was|the|so|we|he|she|of|to)\b", re.IGNORECASE)
 _FUNCTIONS = frozenset({"sqrt", "frac", "infinity", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh"})
 
-_DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+"
-_SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_SCALE = re.compile(rf"\s({'|'.join(_SCALES)})\b", re.IGNORECASE)
-_ANY_NUMBER = re.compile(rf"(?<![\w.])-?[$€£]?(?:{_DIGITS})(?:\s?/\s?\d+)?%?(?:\s(?:{'|'.join(_SCALES)})\b)?")
-_DECIMAL = re.compile(rf"(?P<sign>[-+]?)\s?(?P<digits>{_DIGITS})\.?(?:[eE](?P<power>[-+]?\d{{1,2}}))?")
-_RATIO = re.compile(
-    r"(?P<sign>[-+]?)\s?(?:(?P<whole>\d+)\s+)?(?P<top>\d+)\s?/\s?(?P<bottom>\d+)"
-    r"|(?P<sign2>[-+]?)\s?(?P<whole2>\d+)?\s?\\[dt]?frac\s?\{(?P<top2>-?\d+)\}\s?\{(?P<bottom2>\d+)\}"
+_ANY_NUMBER = re.compile(
+    rf"(?<![\w.])-?[$€£]?(?:{DIGITS})(?:\s?/\s?[0-9]+)?%?(?:\s(?:{'|'.join(SCALES)})\b)?", re.IGNORECASE
 )
-_PERCENT = re.compile(r"\s?(?:\\?%|per ?cent|pct)$", re.IGNORECASE)
-_UNIT = re.compile(
-    r"(?<=[\d.}])\s{0,3}"
-    r"(?:\\text\{[^{}\d]*\}|\([^()\d]*[A-Za-z][^()\d]*\)|\s(?!(?:pi|and|or)\b)[A-Za-z][A-Za-z' -]+\.?)$"
-)
-_SPACED = re.compile(r"-?\d{1,3}(?: \d{3})+")
-_LONGEST_NUMBER = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A plain number: its exact value, whether it was written with a decimal point, and with a percent sign."""
-
-    value: Fraction
-    rounded: bool = False
-    percent: bool = False
 
 
 def gold_answers(columns: Mapping[str, Any]) -> list[str]:
     """The accepted answers in column `answer` as texts; empty if there is none.
 
     A list holds several accepted answers. A whole float is written without its `.0` (a Parquet column of integers
-    with a gap comes back as floats).
+    with a gap comes back as floats). What is neither text nor a finite number is no answer.
     """
     value = columns.get("answer")
     values = cast("list[Any]", value) if isinstance(value, (list, tuple)) else [value]
-    texts = [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in values if v is not None]
+    texts = [
+        str(int(v)) if isinstance(v, float) and v.is_integer() else str(v)
+        for v in values
+        if isinstance(v, (str, int)) or (isinstance(v, float) and math.isfinite(v))
+    ]
     return [text for text in texts if text.strip()]
+
+
+def without_echo(answer: str, questions: Sequence[str]) -> str | None:
+    """`answer` without a question repeated at its start; None if it is nothing but (eight words or more of) one."""
+    text = answer.strip()
+    for question in (" ".join(question.split()) for question in questions if question.strip()):
+        if len(text) <= 2 * len(question) + TAIL:
+            words = " ".join(text.split())
+            if words == question or (words in question and words.count(" ") >= 7):
+                return None
+        text = text.removeprefix(question).strip()
+    return text
 
 
 def after_hashes(text: str) -> str | None:
@@ -84,15 +91,17 @@ def shown(text: str, *, limit: int = 200) -> str:
     return cut.encode("utf-8", "replace").decode("utf-8")
 
 
-def final_answer(text: str) -> str | None:
+def final_answer(text: str, *, words: bool = False) -> str | None:
     """The one span of `text` that states its result, or None if there is none. In this order:
 
     1. the last of `#### X` and `\\boxed{X}` (a `####` line of prose is a Markdown heading and does not count);
     2. what follows the last "answer is", "Answer:" or a line's "A:", up to the end of the sentence;
     3. a `####` line after all, if it is the last line;
-    4. the last line, if it is a formula or begins with `=`; else the last formula or number in the text.
+    4. the display formula at the end; the last line, if it is a formula or begins with `=`; else the last formula or
+       number in the text.
 
-    Of prose ("72 clips, because ...") the formula is taken, else what follows the last `=`, else the first number.
+    Of prose ("72 clips, because ...") the formula is taken, else what follows the last `=`, else the first number; if
+    `words` may be the answer ("June 20") the prose itself is, and so is a text of one short line.
     """
     text = _CALCULATOR.sub("", text[-TAIL:])
     stated = _stated(text)
@@ -100,19 +109,23 @@ def final_answer(text: str) -> str | None:
         return stated
     markers = list(_ANSWER_IS.finditer(text))
     if markers:
-        span = _narrow(_sentence(text[markers[-1].end() :]))
+        span = _narrow(_sentence(text[markers[-1].end() :]), words=words)
         if span:
             return span
+    displays = list(_DISPLAY.finditer(text))
+    if displays and not text[displays[-1].end() :].strip():
+        return _bare(displays[-1].group())
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         return None
     if lines[-1].startswith("####"):
         return lines[-1].lstrip("#").strip() or None
     last = lines[-1].lstrip("=").strip()
-    if last and len(last) <= _LONGEST_NUMBER and (lines[-1].startswith("=") or not wordy(last)):
-        return _narrow(last)
+    if last and len(last) <= LONGEST and (lines[-1].startswith("=") or not wordy(last) or (words and len(lines) == 1)):
+        return _narrow(last, words=words)
     spans = [*_FORMULAS.finditer(text), *_ANY_NUMBER.finditer(text)]
-    return _bare(max(spans, key=lambda span: (span.end(), -span.start())).group()) if spans else None
+    found = max(spans, key=lambda span: (span.end(), -span.start()), default=None)
+    return None if found is None or _hedged(text, found) else _bare(found.group())
 
 
 def gold_span(text: str) -> str:
@@ -120,7 +133,7 @@ def gold_span(text: str) -> str:
     text = _CALCULATOR.sub("", text.strip())
     if "####" in text:
         return after_hashes(text) or ""
-    stated = _stated(text)
+    stated = _stated(text, gold=True)
     if stated is not None:
         return stated
     markers = list(_ANSWER_IS.finditer(text))
@@ -132,72 +145,9 @@ def wordy(span: str) -> bool:
     return any(word.lower() not in _FUNCTIONS for word in _WORD.findall(_COMMAND.sub(" ", span)))
 
 
-def number(span: str) -> Number | None:
-    """The plain number that `span` is, or None for all else.
-
-    Read are 1,000  1 000  $5  72 clips  2 million  3/4  1 1/2  \\frac{3}{4}  6.5e-3  20%. A unit of at least two
-    letters is dropped, not compared.
-    """
-    if len(span) > _LONGEST_NUMBER:
-        return None
-    text = _plain(span)
-    percent = _PERCENT.search(text)
-    text = text[: percent.start()] if percent else text
-    scale = _SCALE.search(text)
-    text = text[: scale.start()] + text[scale.end() :] if scale else text
-    text = text if percent else _UNIT.sub("", text).strip()
-    value = _value(text.replace(" ", "") if _SPACED.fullmatch(text) else text)
-    if value is None:
-        return None
-    factor = _SCALES[scale[1].lower()] if scale else 1
-    return Number(value * factor, "." in text, percent is not None)
-
-
-def same_number(want: Number, got: Number) -> bool:
-    """Whether two plain numbers agree.
-
-    20% agrees with 0.2 and, because a question may ask for "what percent", with 20. Two numbers of which one was
-    written with a decimal point agree if they are the same to six decimals *and* to six significant digits.
-    """
-    pairs = [(want.value, got.value)]
-    if want.percent != got.percent:
-        pairs.append((want.value / 100, got.value) if want.percent else (want.value, got.value / 100))
-    if any(a == b for a, b in pairs):
-        return True
-    if not (want.rounded or got.rounded):
-        return False
-    return any(round(a, 6) == round(b, 6) and f"{float(a):.6g}" == f"{float(b):.6g}" for a, b in pairs)
-
-
-def _plain(span: str) -> str:
-    """`span` without currency, degrees, bold, thin spaces and a final stop."""
-    text = span.replace("−", "-")  # noqa: RUF001
-    text = re.sub(r",\\!\s*", ",", text)
-    text = re.sub(r"\^\{?\\circ\}?|\\[!,]|\\?[$€£]", "", text)
-    text = text.strip("* ") if "**" in text else text
-    return text.strip().removesuffix(".")
-
-
-def _value(text: str) -> Fraction | None:
-    """The exact value of a decimal, a fraction or a mixed number."""
-    if match := _DECIMAL.fullmatch(text):
-        value = Fraction(match["digits"].replace(",", "")) * Fraction(10) ** int(match["power"] or 0)
-        return -value if match["sign"] == "-" else value
-    match = _RATIO.fullmatch(text)
-    if match is None:
-        return None
-    sign, whole, top, bottom = match.group("sign", "whole", "top", "bottom")
-    if bottom is None:
-        sign, whole, top, bottom = match.group("sign2", "whole2", "top2", "bottom2")
-    if int(bottom) == 0:
-        return None
-    value = int(whole or 0) + Fraction(int(top), int(bottom))
-    return -value if sign == "-" else value
-
-
-def _stated(text: str) -> str | None:
+def _stated(text: str, *, gold: bool = False) -> str | None:
     """The last complete `#### X` or `\\boxed{X}`, whichever stands later."""
-    boxed, position = _last_boxed(text)
+    boxed, position = _last_boxed(text, gold=gold)
     for match in reversed(list(_HASHES.finditer(text))):
         if match.start() < position:
             break
@@ -207,17 +157,38 @@ def _stated(text: str) -> str | None:
     return boxed
 
 
-def _last_boxed(text: str) -> tuple[str | None, int]:
-    """The content of the last `\\boxed{...}` whose braces close, and where it starts (-1 if there is none)."""
-    start = len(text)
-    while (start := max(text.rfind("\\boxed{", 0, start), text.rfind("\\fbox{", 0, start))) >= 0:
-        opening = text.index("{", start)
-        depth = 0
-        for place in range(opening, min(len(text), opening + 1200)):
-            depth += {"{": 1, "}": -1}.get(text[place], 0)
-            if depth == 0:
-                return text[opening + 1 : place].strip(), start
-    return None, -1
+def _last_boxed(text: str, *, gold: bool) -> tuple[str | None, int]:
+    """The content of the last `\\boxed{...}` whose braces close, and where it starts (-1 if there is none).
+
+    With those before it that are joined to it by a comma, "and" or "or", and with what is offered beside it, unless
+    the text is a gold one, which may say "5/4, or \\boxed{1.25}" and means it.
+    """
+    boxes = [box for start in _BOX.finditer(text) if (box := _closed(text, start)) is not None]
+    if not boxes:
+        return None, -1
+    start, end, content = boxes[-1]
+    after = text[end:]
+    if percent := re.match(r"[\s$]{0,3}\\?%", after):
+        content, after = content + "\\%", after[percent.end() :]
+    for before_start, before_end, before in reversed(boxes[:-1]):
+        if before_end > start or not _BETWEEN_BOXES.fullmatch(text[before_end:start]):
+            break
+        start, content = before_start, content if before == content else f"{before}, {content}"
+    if not gold and (offered := _OR_AFTER.match(after)):
+        content = f"{content} or {offered[1].strip()}"
+    if not gold and (offered := _BEFORE_OR.search(text[max(0, start - 60) : start])):
+        content = f"{offered[1]} or {content}"
+    return content, start
+
+
+def _closed(text: str, start: re.Match[str]) -> tuple[int, int, str] | None:
+    """Start, end and content of the box that opens at `start`, if it closes within 1200 characters."""
+    depth = 1
+    for place in range(start.end(), min(len(text), start.end() + 1200)):
+        depth += {"{": 1, "}": -1}.get(text[place], 0)
+        if depth == 0:
+            return start.start(), place + 1, text[start.end() : place].strip()
+    return None
 
 
 def _sentence(text: str) -> str:
@@ -231,17 +202,24 @@ def _sentence(text: str) -> str:
     return line[: end.start()] if end else line
 
 
-def _narrow(span: str) -> str | None:
-    """The formula or number in a span that may be prose."""
+def _narrow(span: str, *, words: bool) -> str | None:
+    """The formula or number in a span that may be prose; all of the prose where `words` may be the answer."""
     span = span.strip()
     if not wordy(span) or number(span) is not None:
         return _bare(span) or None
-    formula = _DISPLAY.search(span) or _FORMULAS.search(span)
-    if formula:
-        return _bare(formula.group())
-    _, _, after = span.rpartition("=")
-    found = _ANY_NUMBER.search(after) or _ANY_NUMBER.search(span)
-    return found.group() if found else _bare(span) or None
+    found = _DISPLAY.search(span) or _FORMULAS.search(span)
+    if found is None and not words:
+        last = span.rpartition("=")[2]
+        found = _ANY_NUMBER.search(span, len(span) - len(last)) or _ANY_NUMBER.search(span)
+    if found is None or _hedged(span, found):
+        return _bare(span) or None
+    return _bare(found.group())
+
+
+def _hedged(text: str, found: re.Match[str]) -> bool:
+    """Whether what was found is denied ("not 42") or one of two ("41 or 42")."""
+    before = text[max(0, found.start() - 60) : found.start()]
+    return bool(_DISOWNED.search(before) or _OR_NUMBER.match(text, found.end()))
 
 
 def _bare(span: str) -> str:

@@ -5,7 +5,11 @@ line, without one leading `=`, `Answer:` or `The answer is`. Both sides are then
 one space, and letters are case-folded. Nothing else is forgiven: `1,000` is not `1000`, `5.` is not `5`. Use `math`
 where values and not spellings count.
 
-Needs column `answer`: text, a number, or a list of accepted ones. A row without one is `Broken`, never `Fail`.
+Needs column `answer`: text, a number, or a list of accepted ones. A row without one, or with nothing after its
+`####`, is `Broken`, never `Fail`.
+
+Measured: all 8133 GSM8K gold solutions pass against their own answer and fail against their neighbour's, unless the
+two are the same text.
 """
 
 from __future__ import annotations
@@ -35,6 +39,9 @@ CORRUPTED: list[tuple[dict[str, Any], str]] = [
     ({"answer": "72"}, "72 is wrong\n= 720"),
     ({"answer": "1000"}, "1,000"),
     ({"answer": ["yes", "true"]}, "no"),
+    ({"answer": "72"}, "72 or 73"),
+    ({"answer": "72"}, "#### 72\nno, rather\n#### 73"),
+    ({"answer": "Paris"}, "Paris, Texas"),
     ({"answer": "72"}, ""),
     ({"answer": "72"}, "####"),
 ]
@@ -42,10 +49,10 @@ CORRUPTED: list[tuple[dict[str, Any], str]] = [
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    name: str = "exact@1"
+    name: str = "exact@2"
 
     async def __call__(self, row: Row, answers: Sequence[str], ctx: Context | None = None) -> list[Verdict]:
-        golds = gold_answers(row.columns)
+        golds = [text for gold in gold_answers(row.columns) if (text := gold_text(gold))]
         return [self._judge(golds, answer) for answer in answers]
 
     def _judge(self, golds: list[str], answer: str) -> Verdict:
@@ -54,7 +61,7 @@ class Exact:
         got = final_text(answer)
         if not got:
             return Fail({"correct": 0.0}, "no answer found", verifier=self.name)
-        if normalised(got) in {normalised(gold_text(gold)) for gold in golds}:
+        if normalised(got) in {normalised(gold) for gold in golds}:
             return Pass({"correct": 1.0}, verifier=self.name)
         evidence = f"got {shown(got)!r}, want {shown(' or '.join(golds))!r}"
         return Fail({"correct": 0.0}, "wrong answer", evidence, self.name)

@@ -1,29 +1,31 @@
 """`math`: the final answer has the value of the gold answer.
 
 Which span of an answer is judged: see `answers.final_answer` (`#### 42`, `\\boxed{42}`, "The answer is 42", else the
-last formula or number). Plain numbers are compared here, as exact fractions. Everything else (LaTeX, sets, intervals,
-matrices, equations) goes to math-verify in a worker process that can be killed, so an answer can neither hang nor fill
-the memory, and calls may come from any thread and any event loop.
+last formula or number). It is taken apart by `math_shape` (lists, sets, intervals, points, unions, matrices,
+equations); plain numbers and names are compared here, as exact fractions and as texts; expressions go to sympy and
+math-verify in a worker process that can be killed, so an answer can neither hang nor fill the memory, and calls may
+come from any thread, event loop and process.
 
 Needs column `answer`: text (`72`, `1,000`, `$5`, `\\frac{1}{2}`, or a whole solution that ends in `#### 72` or holds
-`\\boxed{72}`), a number, or a list of accepted ones. Known leniencies, on purpose: units are not compared; 20% is 0.2
-and also 20; math-verify takes (1,2) for the set {1,2} and reads "a = b" as b.
+`\\boxed{72}`), a number, or a list of accepted ones. Columns `prompt` and `question` are read only to know an echo.
 
-Verdicts: Pass; Fail with `wrong answer`, `no answer found`, `timeout`, `too much memory` or `crashed the checker`;
-Broken with `no gold answer`, `gold cannot be parsed` or `math worker did not start`.
+Lenient on purpose: 20% is 0.2 and also 20 ("what percent"); units are compared only where both sides name a measure
+(5 cm is not 5 m, 72 clips is 72); "a = b" is read as b; a decimal agrees with what it rounds to six digits; fractions
+need not be reduced nor polynomials expanded. Refused on purpose: an expression still to be worked out where the gold
+answer is a plain number (6*7, 2^3 and \\sqrt{4} are questions, not answers), several answers for one, {42} for 42, a
+point or interval for a list, [0,1) for (0,1), x = x, digits and letters that are not ASCII, ambiguous writing (a/bc).
 
-Measured: every gold solution of GSM8K (7473 train, 660 test) and MATH-500 (250, most by equal text) passes against its
-own answer and fails against its neighbour's, unless the two are equal; all of 2640 solutions by OpenAI's models to
-GSM8K problems get the verdict of their published label. None of the GSM8K pairs and 2 in 5 of the mismatched MATH pairs
-need a worker; an answer costs about 6 ms there and 0.01 ms here. Of GSM8K solutions without their `####` line 97% pass:
-the last number of a text is not always its answer.
+Verdicts: Pass; Fail with `wrong answer`, `several answers`, `not a plain number`, `no answer found`, `echo of the
+question`, `timeout`, `too much memory` or `crashed the checker`; Broken with `no gold answer`, `gold cannot be parsed`
+or `math worker did not start`.
+
+MEASURED
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,8 +33,11 @@ from typing import Any
 from homeschool.core.protocols import Context
 from homeschool.core.records import Row
 from homeschool.core.verdict import Broken, Fail, Pass, Verdict
-from homeschool.verify.answers import final_answer, gold_answers, gold_span, number, same_number, shown, wordy
+from homeschool.verify.answers import final_answer, gold_answers, gold_span, shown, without_echo
 from homeschool.verify.math_pool import shared_pool
+from homeschool.verify.math_shape import Shape, agree, leaves, read
+from homeschool.verify.math_text import UnreadableError
+from homeschool.verify.numbers import number
 
 LONGEST = 1000
 """A final answer of more characters is not read: it is no answer a person would accept, and parsing it is slow."""
@@ -67,37 +72,14 @@ CORRUPTED: list[tuple[dict[str, Any], str]] = [
 
 _FAILS = {
     "unequal": "wrong answer",
+    "several": "several answers",
+    "not a number": "not a plain number",
     "no answer": "no answer found",
+    "echo": "echo of the question",
     "timeout": "timeout",
     "memory": "too much memory",
     "crashed": "crashed the checker",
 }
-_SYMBOLS = str.maketrans(
-    {
-        "−": "-",  # noqa: RUF001
-        "×": "\\times ",  # noqa: RUF001
-        "·": "\\cdot ",
-        "÷": "/",
-        "π": "\\pi ",
-        "∞": "\\infty ",
-        "°": "^\\circ ",
-        "²": "^2",
-        "³": "^3",
-        "≤": "\\le ",
-        "≥": "\\ge ",
-        "±": "\\pm ",
-        "~": " ",
-    }
-)
-_BRACES = str.maketrans("", "", "{}() ")
-_SPACE_COMMAND = re.compile(r"\\(?:hspace\*?\{[^{}]*\}|qquad|quad|[ ;:])")
-_ROOT = re.compile(r"(?:√|(?<![\\A-Za-z])sqrt)\s?(?:\(([^()]*)\)|(\d+|[A-Za-z]))")
-_POWER = re.compile(r"(?:\*\*)\s?(?:\(([^()]*)\)|(-?[\w.]+))")
-_JOINED = re.compile(r"\s+(?:and|or)\s+|\s*\\text\{\s*(?:and|or)\s*\}\s*")
-_IN_BASE = re.compile(r"\(?(\w+)\)?_\{?(\d+)\}?")
-_TEXT = re.compile(r"\\(?:text|textbf|mathrm|mbox)\{([^{}]*)\}")
-# The parser stops without a word where its grammar ends, and would take `42 & 43` for 42.
-_UNREADABLE = re.compile(r"[`&\"@#?]|\.\.|\\\\(?!\[)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,27 +89,32 @@ class Math:
     workers: int = 2
     seconds: float = 5.0
     memory_mb: int = 1024
-    name: str = "math@1"
+    name: str = "math@2"
 
     async def __call__(self, row: Row, answers: Sequence[str], ctx: Context | None = None) -> list[Verdict]:
         golds = [gold_span(gold) for gold in gold_answers(row.columns)]
-        spans = [final_answer(answer) for answer in answers]
+        questions = [text for text in (row.get("prompt"), row.get("question")) if isinstance(text, str)]
+        said = [without_echo(answer, questions) for answer in answers]
+        words = all(number(gold) is None for gold in golds)
+        spans = [None if text is None else final_answer(text, words=words) for text in said]
         # Samples of one problem mostly agree: each different span is judged once.
         different = list(dict.fromkeys(spans))
         verdicts = await asyncio.gather(*(self._judge(golds, span) for span in different))
         judged = dict(zip(different, verdicts, strict=True))
-        return [judged[span] for span in spans]
+        echo = self._fail("echo", golds, "")
+        return [
+            echo if text is None and judged[span].status == "fail" else judged[span]
+            for text, span in zip(said, spans, strict=True)
+        ]
 
     async def _judge(self, golds: list[str], span: str | None) -> Verdict:
-        if not golds:
+        if not any(golds):
             return Broken(reason="no gold answer", evidence="column `answer` is missing or empty", verifier=self.name)
-        if span is None or len(span) > LONGEST:
-            return self._fail("no answer", golds, span or "")
-        word = compare_here(golds, span)
+        readable = span if span is not None and len(span) <= LONGEST else ""
+        word = compare_here(golds, readable)
         if word == "unsure":
-            parsable = [readable(gold) for gold in golds if len(gold) <= LONGEST]
             pool = shared_pool(os.getpid(), self.workers, self.seconds, self.memory_mb)
-            word = await asyncio.wrap_future(pool.submit([g for g in parsable if g], readable(span)))
+            word = await asyncio.wrap_future(pool.submit([g for g in golds if len(g) <= LONGEST], readable))
         if word == "equal":
             return Pass({"correct": 1.0}, verifier=self.name)
         if word == "no worker":
@@ -135,7 +122,7 @@ class Math:
         if "gold" in word:
             evidence = f"{shown(' or '.join(golds))!r} ({word})"
             return Broken(reason="gold cannot be parsed", evidence=evidence, verifier=self.name)
-        return self._fail(word, golds, span)
+        return self._fail(word, golds, span or "")
 
     def _fail(self, word: str, golds: list[str], span: str) -> Fail:
         evidence = f"got {shown(span)!r}, want {shown(' or '.join(golds))!r}" if span else ""
@@ -148,41 +135,40 @@ def verifier(*, workers: int = 2, seconds: float = 5.0, memory_mb: int = 1024) -
 
 
 def compare_here(golds: Sequence[str], span: str) -> str:
-    """equal, unequal or no answer where that can be told without a parser, else unsure.
+    """One word on `span` (see `_FAILS`; and `no gold`) where it can be said without sympy, else `unsure`.
 
-    The same text is equal; two plain numbers are compared by value; names are compared as texts.
+    It can where every gold answer is a number or a name, or a shape of numbers and names.
     """
-    if any(_name(gold) == _name(span) for gold in golds):
+    wanted = [shape for gold in golds if len(gold) <= LONGEST and (shape := _shape(gold)) is not None]
+    if not wanted:
+        return "no gold"
+    plain = all(number(leaf) is not None for shape in wanted for leaf in leaves(shape))
+    if not plain or any(shape.kind == "equation" for shape in wanted):
+        return "unsure"
+    given = _shape(span)
+    if given is None:
+        return "no answer"
+    if any(agree(gold, given, _never) for gold in wanted):
         return "equal"
-    got = number(span) or number(span.rpartition("=")[2])
-    wanted = [number(gold) for gold in golds]
-    if got is not None and any(want is not None and same_number(want, got) for want in wanted):
-        return "equal"
-    if all(_is_name(gold) for gold in golds) or (got is not None and None not in wanted):
-        return "unequal"
-    if _IN_BASE.fullmatch(span) and all(_IN_BASE.fullmatch(gold) for gold in golds):
-        # math-verify drops the subscript, and would take 52_9 for 52_8.
-        base = span.translate(_BRACES)
-        return "equal" if base in [gold.translate(_BRACES) for gold in golds] else "unequal"
-    return "no answer" if wordy(_TEXT.sub("", span)) else "unsure"
+    if all(gold.kind == "leaf" for gold in wanted):
+        if given.kind in ("list", "set"):
+            return "several"
+        if number(_last(given).text) is None:
+            return "not a number"
+    return "unequal"
 
 
-def readable(span: str) -> str:
-    """`span` as LaTeX that math-verify reads to its end; empty if it would not."""
-    span = _ROOT.sub(lambda m: f"\\sqrt{{{m[1] or m[2]}}}", span)
-    span = _POWER.sub(lambda m: f"^{{{m[1] or m[2]}}}", span).replace("*", "\\cdot ")
-    span = span.translate(_SYMBOLS).encode("ascii", "replace").decode("ascii")
-    span = _JOINED.sub(", ", _SPACE_COMMAND.sub(" ", span)).strip()
-    inside = re.sub(r"\\begin\{(\w+)\}.*?\\end\{\1\}", "", span, flags=re.DOTALL)
-    return "" if _UNREADABLE.search(inside) else span
+def _shape(span: str) -> Shape | None:
+    try:
+        return read(span)
+    except UnreadableError:
+        return None
 
 
-def _name(span: str) -> str:
-    """A name in the spelling that is compared: no \\text{}, white space, case or final stop."""
-    bare = _TEXT.fullmatch(span.strip())
-    return " ".join((bare[1] if bare else span).split()).casefold().removesuffix(".")
+def _never(gold: str, got: str) -> bool:
+    """Gold leaves are numbers, so that no two expressions are ever compared here."""
+    raise AssertionError((gold, got))
 
 
-def _is_name(span: str) -> bool:
-    name = _name(span)
-    return wordy(name) and not re.search(r"[\d\\]", name)
+def _last(shape: Shape) -> Shape:
+    return shape.parts[-1] if shape.kind == "equation" else shape

@@ -1,19 +1,18 @@
-"""The process in which math-verify runs: one JSON line in, one or two out. Started by `math_pool`, never imported.
+"""The process in which sympy runs: one JSON line in, one or two out. Started by `math_pool`, never imported.
 
 Why a process: sympy can compute for ever or fill the memory on a line of text (`9^{9^{9^9}}`), and math-verify's own
 time-out is `signal.alarm`, which only works in a main thread and is not seen while C code runs. A process can be
 killed. So math-verify's time-outs are off here, the address space is limited, and the parent holds the clock.
 
 Lines out: `{"ready": true}` once; for each job `{"gold": true}` when the gold is parsed (so that the parent knows at
-whose cost a death is), then `{"word": ...}`: equal, unequal, no gold, no answer, or memory (after which it ends).
-It ends at the end of its input, which is when its parent ends; should the parent be killed while sympy is at work,
-the kernel's alarm (default action, so no Python is needed) ends it soon after the limit.
+whose cost a death is), then `{"word": ...}`: equal, unequal, no gold, no answer, (gold) crashed, or memory, after
+which it ends. It ends as well at the end of its input, which is when its parent ends; should the parent be killed
+while sympy is at work, the kernel's alarm (default action, so no Python is needed) ends it soon after the limit.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import logging
 import math
@@ -23,6 +22,11 @@ import signal
 import sys
 import warnings
 from typing import Any
+
+from homeschool.verify.math_leaf import check, equal, expression
+from homeschool.verify.math_shape import Shape, agree, leaves, read
+from homeschool.verify.math_text import UnreadableError
+from homeschool.verify.units import split_unit
 
 
 def main(seconds: float, memory_mb: int) -> None:
@@ -36,49 +40,50 @@ def main(seconds: float, memory_mb: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
-    _parsed("1")
+    expression("\\sqrt{x}")
     _say(out, ready=True)
     backstop = math.ceil(seconds) + 2
     for line in sys.stdin.buffer:
         job = json.loads(line)
         signal.alarm(backstop)
+        stage = "gold "
         try:
-            golds = [gold for gold in map(_parsed, job["golds"]) if gold]
+            golds = [gold for gold in map(_parsed, job["golds"]) if gold is not None]
             _say(out, gold=True)
+            stage = ""
             signal.alarm(backstop)
             word = _compare(golds, job["answer"])
         except MemoryError:
             word = "memory"
-        if word == "unequal" and _peak_mb() > memory_mb / 2:
-            # math-verify takes a MemoryError for "not equal"; only the peak still tells.
+        except Exception:  # sympy fails in many ways; here each becomes a word on this one job
+            word = "failed"
+        if word in ("unequal", "failed") and _peak_mb() > memory_mb / 2:
+            # sympy and math-verify may take a MemoryError for "not equal"; only the peak still tells.
             word = "memory"
         signal.alarm(0)
-        _say(out, word=word)
+        _say(out, word=word if word != "failed" else stage + "crashed")
         if word == "memory":
             return
 
 
-def _compare(golds: list[list[Any]], answer: str) -> str:
-    from math_verify import verify
-
+def _compare(golds: list[Shape], answer: str) -> str:
     if not golds:
         return "no gold"
     target = _parsed(answer)
-    if not target:
+    if target is None:
         return "no answer"
-    # The gold comes first: math-verify is not symmetric. Strict, so that x=5 is not y=5 and (1,2] is not (1,2).
-    return "equal" if any(verify(gold, target, timeout_seconds=None) for gold in golds) else "unequal"
+    return "equal" if any(agree(gold, target, equal) for gold in golds) else "unequal"
 
 
-@functools.lru_cache(maxsize=256)
-def _parsed(span: str) -> list[Any]:
-    """The sympy expressions of a formula; empty if it cannot be read."""
-    from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
-
-    # Without a fallback: the fallback is the raw text, which would make any two equal junk texts equal.
-    options: dict[str, Any] = {"fallback_mode": "no_fallback", "parsing_timeout": None}
-    found = parse(f"${span}$", extraction_config=[LatexExtractionConfig()], **options)
-    return found or parse(span, extraction_config=[ExprExtractionConfig()], **options)
+def _parsed(span: str) -> Shape | None:
+    """The shape of a span, if all its leaves can be read as well."""
+    try:
+        shape = read(span)
+        for leaf in leaves(shape):
+            check(split_unit(leaf)[0])
+    except UnreadableError:
+        return None
+    return shape
 
 
 def _peak_mb() -> float:
