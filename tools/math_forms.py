@@ -31,7 +31,10 @@ def read_golds(path: Path) -> list[str]:
 
 def distinct(forms: Iterable[Form]) -> list[Form]:
     """The forms, each answer to a gold answer once: golds repeat, and rewritings meet."""
-    return list({(form.gold, form.answer): form for form in forms}.values())
+    first: dict[tuple[str, str], Form] = {}
+    for form in forms:
+        first.setdefault((form.gold, form.answer), form)
+    return list(first.values())
 
 
 async def misjudged(forms: Sequence[Form], right: str) -> list[tuple[Form, str]]:

@@ -40,6 +40,21 @@ def test_golds_come_from_a_file() -> None:
     assert "Oslo" in Path("runs/audit-exact-0/audit.json").read_text() or "wrong answers passed: 0.00%" in text
 
 
+def test_a_file_in_a_published_form_is_read_as_such() -> None:
+    solution = {"question": "What is 40 and 2 more?", "answer": "It is 40+2=<<40+2=42>>42.\n#### 42"}
+    Path("published.jsonl").write_text(json.dumps(solution) + "\n")
+    code, text = command(["verify", "published.jsonl", "--audit", "--with", "math", "--json"])
+    found = json.loads(text)
+    assert code == 0 and found["false_reject"] == found["false_reject"] | {"rate": 0.0}
+    assert {"or", "one more"} <= {*found["probes"], *(kind["how"] for kind in found["kinds"])}
+
+
+def test_a_file_that_only_looks_published_is_read_as_it_stands() -> None:
+    Path("like_gsm8k.jsonl").write_text(json.dumps({"question": "Pi?", "answer": "It is \\boxed{3\\pi}."}) + "\n")
+    code, text = command(["verify", "like_gsm8k.jsonl", "--audit", "--with", "math", "--json"])
+    assert code == 0 and "without pi" in {kind["how"] for kind in json.loads(text)["kinds"]}
+
+
 def test_an_unsound_verifier_exits_3_and_says_why(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     class Yes:
         name = "yes@1"

@@ -73,7 +73,7 @@ def test_a_judge_is_asked_once_and_its_answers_outlive_the_shard() -> None:
         assert fetch_stats(url)["requests"] == asked, "neither answers nor probes are asked again"
     sources = [row.columns for row in before]
     assert [{**columns} for columns in sources] == [{**row} for row in rows], "every row, in order, as it was"
-    assert {row.verdicts[-1].verifier for row in before} == {"judge@1", "exact@1"}
+    assert {row.verdicts[-1].verifier for row in before} == {"judge@1", "exact@2"}
     assert [row.provenance.parents for row in before] == [()] * 10, "judging does not rename a row"
 
 
@@ -87,8 +87,8 @@ def test_exact_before_judge() -> None:
         assert run(write("answers.jsonl", rows), *argv)["pass"] == 2
         assert fetch_stats(url)["answered"] > 0
     verdicts = [row.verdicts[-1] for row in made("runs/verify-answers-0")]
-    assert [verdict.verifier for verdict in verdicts] == ["exact@1", "judge@1"]
-    assert "exact@1 was broken: no gold answer" in verdicts[1].evidence
+    assert [verdict.verifier for verdict in verdicts] == ["exact@2", "judge@1"]
+    assert "exact@2 was broken: no gold answer" in verdicts[1].evidence
 
 
 def test_without_the_role_every_verdict_says_what_to_type() -> None:

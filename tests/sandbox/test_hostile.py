@@ -24,6 +24,7 @@ from sandbox.hostile.attack import Attack
 from sandbox.hostile.bombs import BOMBS
 from sandbox.hostile.doors import DOORS
 from sandbox.hostile.escapes import ESCAPES
+from sandbox.hostile.floods import FLOODS
 from sandbox.hostile.forgers import FORGERS
 from sandbox.hostile.hangs import HANGS
 from sandbox.hostile.honest import HONEST
@@ -37,7 +38,7 @@ from homeschool.sandbox.pool import Sandbox
 
 pyseccomp = pytest.importorskip("pyseccomp", reason="pyseccomp is missing", exc_type=ImportError)
 
-ATTACKS: list[Attack] = [*ESCAPES, *DOORS, *KILLERS, *BOMBS, *HANGS, *LIARS, *SEEKERS, *FORGERS]
+ATTACKS: list[Attack] = [*ESCAPES, *DOORS, *KILLERS, *BOMBS, *FLOODS, *HANGS, *LIARS, *SEEKERS, *FORGERS]
 PATIENCE = 120.0
 """Seconds until a sandbox that says nothing is taken for hung."""
 SLACK = 0.05

@@ -89,7 +89,7 @@ def test_other_names_and_further_columns(tmp_path: Path) -> None:
         "prompt": "", "answer": "x", "solution": "#### x", "level": 1, "note": [1],
     }  # fmt: skip
     assert made.levels == (1,)
-    assert made.verifier.name == "exact@1"
+    assert made.verifier.name.startswith("exact@")
 
 
 def test_a_persons_own_verifier_needs_no_answer(tmp_path: Path) -> None:
@@ -138,7 +138,11 @@ def test_recall_is_a_file_of_its_own(tmp_path: Path) -> None:
         ),
         ([{"prompt": "x", "tests": "assert True"}] * 30, {}, ["1 different problems, too few to hold out 20"]),
         ([{"prompt": "x", "answer": 1, "raw_prompt": 3}], {}, ["`raw_prompt` in row 1", "3, not text"]),
-        ([{"prompt": "x", "answer": 1, "stop": "x"}, {"prompt": "x", "answer": 1, "stop": [""]}], {}, ["`stop` in row 2"]),
+        (
+            [{"prompt": "x", "answer": 1, "stop": "x"}, {"prompt": "x", "answer": 1, "stop": [""]}],
+            {},
+            ["`stop` in row 2"],
+        ),
         ([{"question": "x", "answerKey": "A", "id": 1}], {}, ["no column 'prompt'", "write commonsense="]),
         (sums(20), {}, ["20 different problems, too few to hold out 20", "task.exam=FILE"]),
         (sums(30), {"verify": "maths"}, ["unknown verifier 'maths'", "did you mean 'math'"]),

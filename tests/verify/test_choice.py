@@ -35,7 +35,8 @@ def judge(answer: str, columns: dict[str, Any] = FRUIT) -> Verdict:
 @pytest.mark.parametrize(
     "answer",
     [
-        "C", "c", "(C)", "C)", "C.", "[C]", "**C**", "Option C", "C: a red apple", "(c) red apple", "\\boxed{\\text{C}}",
+        "C", "c", "(C)", "C)", "C.", "[C]", "**C**", "Option C", "C: a red apple", "(c) red apple",
+        "\\boxed{\\text{C}}",
         "The answer is C.", "the final answer is: **(C)**", "Answer: C\n\nBecause it is red.", "#### C",
         "<answer>\nC\n</answer>", "The correct answer is option C because it is red.", "The answer is a red apple.",
         "A is out.\nSo I choose (C).", "It must be a red apple", "C\nAn apple a day is fine.", "A red apple",

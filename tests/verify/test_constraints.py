@@ -145,10 +145,10 @@ def test_a_very_long_answer_is_not_read() -> None:
 
 def test_no_planted_error_is_accepted_and_no_right_answer_rejected() -> None:
     found, kinds = Counter[tuple[bool, str]](), set[str]()
-    for each in planted(11, 5_000):
+    for each in planted(11, 2_400):
         found[each.right, judge(each.columns, each.answer).status] += 1
         kinds.add(each.how)
-    assert found == {(True, "pass"): 2_500, (False, "fail"): 2_500}
+    assert found == {(True, "pass"): 1_200, (False, "fail"): 1_200}
     assert len(kinds) > 70
 
 

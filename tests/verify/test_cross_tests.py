@@ -63,8 +63,13 @@ def test_the_released_code_weighs_programs_by_their_root() -> None:
     # Four programs that agree on one test against one that passes three.
     tests = ["assert add(2, 3) == -1", *RIGHT]
     answers = [SUB, SUB, SUB, SUB, ADD]
-    assert statuses(tests, *answers) == ["pass"] * 4 + ["fail"]
-    assert statuses(tests, *answers, root=True) == ["fail"] * 4 + ["pass"]
+    assert statuses(tests, *answers, least=0.2) == ["pass"] * 4 + ["fail"]
+    assert statuses(tests, *answers, least=0.2, root=True) == ["fail"] * 4 + ["pass"]
+
+
+def test_a_crowd_that_passes_few_tests_is_no_consensus() -> None:
+    verdicts = judge(["assert add(2, 3) == -1", *RIGHT], SUB, SUB, SUB, SUB, ADD)
+    assert [(verdict.status, verdict.reason) for verdict in verdicts] == [("abstain", "too few tests agree")] * 5
 
 
 def test_no_program_that_passes_a_test_is_no_opinion() -> None:

@@ -48,4 +48,4 @@ def test_a_row_without_gold_is_broken(columns: dict[str, Any]) -> None:
 def test_evidence_says_what_was_compared() -> None:
     verdict = asyncio.run(verifier()(Row.source({"answer": "72"}), ["#### 27"]))[0]
     assert verdict.evidence == "got '27', want '72'"
-    assert verdict.verifier == "exact@1"
+    assert verdict.verifier == "exact@2"

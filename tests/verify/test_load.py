@@ -29,7 +29,7 @@ def test_ours_by_file_name() -> None:
 
 def test_a_persons_own_alone_and_inside(mine: str) -> None:
     assert load_verifier(mine).name.startswith("mine.py:judge@")
-    assert load_verifier(f'all_of(exact, "{mine}")').name.startswith("all_of@1(exact@1, mine.py:judge@")
+    assert load_verifier(f'all_of(exact, "{mine}")').name.startswith("all_of@1(exact@2, mine.py:judge@")
 
 
 def test_a_folder_with_brackets_in_its_name(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import asyncio
 
 import pytest
 
+from homeschool.core.errors import RefusedError
 from homeschool.core.records import Row
 from homeschool.verify.load import load_verifier
 from homeschool.verify.mutation_score import GOLD as SUITES
@@ -85,3 +86,18 @@ def test_suites_are_about_the_reference() -> None:
     columns, answer = SUITES[0]
     texts = {item.how: item.answer for item in probes("mutation_score", columns, answer)}
     assert texts["is callable"] == "assert callable(clamp)"
+
+
+def test_no_program_games_the_tests_in_the_real_sandbox() -> None:
+    columns = {"prompt": "The area of a rectangle?", "tests": "assert area(2, 3) == 6\nassert area(5, 4) == 20"}
+    right = "def area(a, b):\n    return a * b\n"
+    items = list(probes("tests", columns, right))
+    made = load_verifier("tests(seconds=0.3)")
+    row = Row.source(columns)
+    try:
+        *verdicts, last = asyncio.run(made(row, [*(item.answer for item in items), right]))
+    except RefusedError as error:
+        pytest.skip(f"no sandbox here: {error}")
+    assert last.status == "pass", last
+    told = {item.how: (verdict.status, verdict.reason) for item, verdict in zip(items, verdicts, strict=True)}
+    assert {how: said for how, said in told.items() if said[0] != "fail"} == {}

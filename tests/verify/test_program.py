@@ -62,7 +62,7 @@ def right(answer: str, row: dict[str, Any] = ROW) -> None:
         f"First:\n```python\ndef area(r):\n    return 0\n```\nNo, better:\n```python\n{WHOLE}```",
         f"```python\n{WHOLE}```\nExample:\n```python\nprint(area(2))\n```\nOutput:\n```\n12.56\n```",
         f"```bash\npip install x\n```\n```python\n{WHOLE}```\n```text\ndef area(r): return 0\n```",
-        f"1. Like this:\n\n   ```python\n   def area(r):\n       return math.pi * r * r\n   ```\nDone",
+        "1. Like this:\n\n   ```python\n   def area(r):\n       return math.pi * r * r\n   ```\nDone",
         "- ```python\n  def area(r):\n      return math.pi * r * r\n  ```",
         f"```python\n{PREFIX}{BODY}```",
         f"```python\nfrom __future__ import annotations\n\n\n{WHOLE}```",
@@ -165,7 +165,9 @@ def test_helpers() -> None:
     assert helpers_of("def area_of(x):\n    pass\ndef area(r):\n", "area") == "def area_of(x):\n    pass\n"
 
 
-@given(answer=st.text(alphabet="abd ef()\n\r\t`~:#\"'[]BEGINDO=", max_size=200), entry=st.sampled_from(["", "f", "a.b["]))
+@given(
+    answer=st.text(alphabet="abd ef()\n\r\t`~:#\"'[]BEGINDO=", max_size=200), entry=st.sampled_from(["", "f", "a.b["])
+)
 def test_no_text_makes_it_raise(answer: str, entry: str) -> None:
     for prefix in ("", PREFIX, "def f():", "x"):
         program = program_of(answer, {"prefix": prefix, "entry_point": entry})

@@ -197,7 +197,8 @@ def test_every_format_is_tested() -> None:
         ({"additionalProperties": False, "patternProperties": {"^(a|aa)+$": {}}}, '{"' + "a" * 5_000 + 'b": 1}'),
     ],
 )
-def test_a_pattern_may_not_run_for_ever(schema: Any, answer: str) -> None:
+def test_a_pattern_may_not_run_for_ever(schema: Any, answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("homeschool.verify.patterns.SECONDS", 0.1)
     start = time.monotonic()
     assert reason(schema, answer) == "pattern took too long"
     assert time.monotonic() - start < 5
@@ -224,9 +225,9 @@ def test_evidence_names_the_place_and_is_short() -> None:
 
 def test_no_planted_error_is_accepted_and_no_right_answer_rejected() -> None:
     found = Counter[tuple[bool, str]]()
-    for each in planted(11, 800):
+    for each in planted(11, 500):
         found[each.right, judge(each.columns["schema"], each.answer).status] += 1
-    assert found == {(True, "pass"): 400, (False, "fail"): 400}
+    assert found == {(True, "pass"): 250, (False, "fail"): 250}
 
 
 def test_planting_is_deterministic() -> None:

@@ -51,6 +51,8 @@ def test_what_checks_nothing_has_no_tests(suite: str) -> None:
 
 def test_whose_fault_a_broken_test_is() -> None:
     assert at_fault(Outcome("broken", "the test needs a module that the sandbox has not: pytest"))
+    assert at_fault(Outcome("broken", "the judge ended with code 0"))
+    assert not at_fault(Outcome("broken", "the judge ended with code -9"))
     assert not at_fault(Outcome("broken", "a box died"))
     assert not at_fault(Outcome("failed", "the test said so"))
 

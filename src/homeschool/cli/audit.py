@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import time
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from homeschool.cli.inputs import folder_of, rows_in
 from homeschool.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from homeschool.core.records import Row
 
 PLANTED = 1000
 """Right answers, and wrong ones: with no error in 1000, the interval ends at 0.4%."""
@@ -27,7 +32,7 @@ def run_audit(args: argparse.Namespace) -> dict[str, Any]:
     started = time.monotonic()
     if not args.verifier:
         raise UsageError("no verifier is named for --audit", hint="add --with VERIFIER")
-    rows = rows_in(args.file) if args.file else []
+    rows = _rows(args.file) if args.file else []
 
     from homeschool.engine.files import replacing
     from homeschool.evaluate.audit import Size, judge_planted, kind_of, plan, report
@@ -52,6 +57,21 @@ def run_audit(args: argparse.Namespace) -> dict[str, Any]:
         with replacing(out / name) as part:
             part.write_text(text + "\n", encoding="utf-8", errors="replace")
     return result
+
+
+def _rows(file: Path) -> list[Row]:
+    """The rows of a file or a run, or the problems of a file in a published format (HumanEval, MBPP, GSM8K, ...)."""
+    from homeschool.core.discover import load
+    from homeschool.core.records import Row
+    from homeschool.tasks.published import Published, fitting, records_in
+
+    formats = [] if file.is_dir() else fitting(next(iter(records_in(file)), {}))
+    for name in formats:
+        task: Published = load("homeschool.tasks", name, "task", kind="task")
+        # Columns of the same names may hold something else: then it is not this format.
+        with contextlib.suppress(UsageError):
+            return [Row.source(columns) for columns in task.problems(file)]
+    return rows_in(file)
 
 
 def say_audit(result: dict[str, Any]) -> str:

@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from homeschool.cli.inputs import add_run, folder_of, rows_digest

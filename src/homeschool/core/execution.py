@@ -37,7 +37,7 @@ class Case:
 class Limits:
     """What a program may use. Whoever takes more is ended, and the record says of what."""
 
-    seconds: float = 5.0
+    seconds: float = 10.0
     """Processor time of each test (or of the run, where there are none); by the clock twice that and a second."""
     memory_mb: int = 1024
     """Address space of each process, and memory of all its processes together."""

@@ -110,7 +110,7 @@ class Workbench:
 
 
 def rendered(rows: Sequence[Row], *, card: ModelCard, template: str) -> list[Row]:
-    """Problems as this model is asked them: messages for a chat model, else their column `raw_prompt`, else by the template.
+    """Problems as this model is asked them: messages for a chat model, else column `raw_prompt`, else by the template.
 
     The rendered prompt is what a lesson is trained on too, so the model learns exactly what it will be asked.
     """

@@ -88,8 +88,9 @@ def key_of(program: Program, python: Interpreter) -> str:
 
 @functools.cache
 def _version() -> str:
-    """The keeper's own files, as they are: an edited sandbox is another one."""
-    return digest(sorted((file.name, file.read_text("utf-8")) for file in INSIDE.glob("*.py")))
+    """The sandbox's own files, as they are: an edited one is another."""
+    files = [*INSIDE.glob("*.py"), *INSIDE.parent.glob("*.py")]
+    return digest(sorted((file.name, file.read_text("utf-8")) for file in files))
 
 
 def _read(record: dict[str, Any]) -> Execution:

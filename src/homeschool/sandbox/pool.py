@@ -53,7 +53,7 @@ class Sandbox:
         self._named = python
         self._world: dict[str, Any] | None = None
         self._proving = threading.Lock()
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="sandbox")
+        self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="sandbox")
         self._idle: queue.LifoQueue[Box] = queue.LifoQueue()
         self._boxes: set[Box] = set()
         self._lock = threading.Lock()

@@ -19,7 +19,7 @@ def load_task(name: str, *, seed: int = 0, **options: Any) -> Task:
     Raises UsageError, naming the nearest, if there is none, and for options that it has no use for.
     """
     name, equals, file = name.partition("=")
-    given = _given(options) | ({"problems": Path(file)} if equals else {})
+    given = _given(options | ({"problems": file} if equals else {}))
     task = load("homeschool.tasks", name, "task", kind="task")
     if given and not isinstance(task, Published):
         raise UsageError(f"the task {name} has its own {min(given)}", hint=f"leave {min(given)} out")

@@ -1,9 +1,9 @@
-"""MATH-500 and MATH (Hendrycks et al. 2021, arXiv:2103.03874; Lightman et al. 2023): competition mathematics, by `math`.
+"""MATH-500 (Hendrycks et al. 2021, arXiv:2103.03874): competition mathematics, judged by `math`.
 
-Needs a file as published: `problem`, `solution` and `answer` (MATH-500; `subject` becomes the exam's headings, `level`
-the ladder), `problem`, `solution`, `level` and `type` without `answer` (MATH), or `question` with a worked solution in
-`answer`. The answer of a solution is what follows "The answer is:", else its last `\\boxed{}`. The solution is column
-`reference`.
+The 500 are those that Lightman et al. (2023) chose from MATH, which is read too. Needs a file as published: `problem`,
+`solution` and `answer` (MATH-500; `subject` becomes the exam's headings, `level` the ladder), `problem`, `solution`,
+`level` and `type` without `answer` (MATH), or `question` with a worked solution in `answer`. The answer of a solution
+is what follows "The answer is:", else its last `\\boxed{}`. The solution is column `reference`.
 """
 
 from __future__ import annotations

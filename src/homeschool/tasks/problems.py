@@ -6,8 +6,8 @@ Further columns are kept; `level` (a whole number) makes a ladder, `group` the h
 given by `columns: {prompt: question}`; a file with `question` and `answer` (GSM8K's) is understood without. Of an
 answer that holds `####`, what follows is the answer, and the whole text is kept as column `solution`.
 
-A row may bring its own way of being asked: `max_tokens`; `raw_prompt`, the text that is put to a model without a chat template
-in place of the template; and `stop`, the texts that end that model's answer.
+A row may bring its own way of being asked: `max_tokens`; `raw_prompt`, the text that is put to a model without a chat
+template in place of the template; and `stop`, the texts that end that model's answer.
 
 Without an exam file a fifth of the problems is held out as the exam and a tenth for the gates, chosen by a hash of the
 prompt alone: the same for every seed, machine and order of the file, and equal prompts fall on one side. Refused is
@@ -239,7 +239,9 @@ def _check_asking(path: Path, row: int, record: Mapping[str, Any]) -> None:
     """The columns that say how a model without a chat template is asked."""
     raw, stop = record.get("raw_prompt"), record.get("stop")
     if raw is not None and not isinstance(raw, str):
-        raise UsageError(f"`raw_prompt` in row {row} of {path} is {raw!r:.60}, not text", hint="rename or leave out the column")
+        raise UsageError(
+            f"`raw_prompt` in row {row} of {path} is {raw!r:.60}, not text", hint="rename or leave out the column"
+        )
     ends = list(cast("Sequence[Any]", stop)) if isinstance(stop, (list, tuple)) else [stop]
     if stop is not None and not all(isinstance(end, str) and end for end in ends):
         raise UsageError(f"`stop` in row {row} of {path} is {stop!r:.60}, not texts", hint="write a list of texts")

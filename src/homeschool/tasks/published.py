@@ -90,7 +90,9 @@ class Published:
             except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
                 why = error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
                 hint = f"mend that row, or leave it out; {self.name} has {self.wanted()}"
-                raise UsageError(f"row {row} of {path} is not in the format of {self.name} ({why})", hint=hint) from error
+                raise UsageError(
+                    f"row {row} of {path} is not in the format of {self.name} ({why})", hint=hint
+                ) from error
             found.append(columns | ({"stop": list(self.stop)} if self.stop and "stop" not in columns else {}))
         return found
 
@@ -105,7 +107,8 @@ class Published:
     def _other(self, path: Path, row: int, record: Mapping[str, Any]) -> UsageError:
         has = ", ".join(list(record)[:12]) or "no columns"
         others = [name for name in fitting(record) if name != self.name]
-        hint = f"it looks like {others[0]}'s: write {others[0]} for {self.name}" if others else f"wanted: {self.wanted()}"
+        other = f"it looks like {others[0]}'s: write {others[0]} for {self.name}" if others else ""
+        hint = other or f"wanted: {self.wanted()}"
         return UsageError(f"row {row} of {path} is not in the format of {self.name}: it has {has}", hint=hint)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from homeschool.verify.numbers import DIGITS, LONGEST, SCALES, number
@@ -33,6 +33,7 @@ _FORMULAS = re.compile(
     r"|\\\([^\n]{1,1000}?\\\)"
 )
 _BOX = re.compile(r"\\f?box(?:ed)?\s?\{")
+_BRACE = re.compile(r"[{}]")
 _OR = r"(?:\\text\{\s*)?\b(?:or|and/or)\b\s*\}?"
 _BETWEEN_BOXES = re.compile(rf"[\s$]*(?:[,;]|(?:,\s*)?(?:{_OR}|\\text\{{\s*and\s*\}}|\band\b)|\\q?quad)[\s$]*")
 _OR_AFTER = re.compile(rf"[\s$.)]{{0,5}}{_OR}([^\n.;]{{0,60}})")
@@ -163,7 +164,7 @@ def _last_boxed(text: str, *, gold: bool) -> tuple[str | None, int]:
     With those before it that are joined to it by a comma, "and" or "or", and with what is offered beside it, unless
     the text is a gold one, which may say "5/4, or \\boxed{1.25}" and means it.
     """
-    boxes = [box for start in _BOX.finditer(text) if (box := _closed(text, start)) is not None]
+    boxes = list(_boxes(text))
     if not boxes:
         return None, -1
     start, end, content = boxes[-1]
@@ -173,7 +174,8 @@ def _last_boxed(text: str, *, gold: bool) -> tuple[str | None, int]:
     for before_start, before_end, before in reversed(boxes[:-1]):
         if before_end > start or not _BETWEEN_BOXES.fullmatch(text[before_end:start]):
             break
-        start, content = before_start, content if before == content else f"{before}, {content}"
+        joint = " or " if re.search(_OR, text[before_end:start]) else ", "
+        start, content = before_start, content if before == content else before + joint + content
     if not gold and (offered := _OR_AFTER.match(after)):
         content = f"{content} or {offered[1].strip()}"
     if not gold and (offered := _BEFORE_OR.search(text[max(0, start - 60) : start])):
@@ -181,14 +183,18 @@ def _last_boxed(text: str, *, gold: bool) -> tuple[str | None, int]:
     return content, start
 
 
-def _closed(text: str, start: re.Match[str]) -> tuple[int, int, str] | None:
-    """Start, end and content of the box that opens at `start`, if it closes within 1200 characters."""
-    depth = 1
-    for place in range(start.end(), min(len(text), start.end() + 1200)):
-        depth += {"{": 1, "}": -1}.get(text[place], 0)
-        if depth == 0:
-            return start.start(), place + 1, text[start.end() : place].strip()
-    return None
+def _boxes(text: str) -> Iterator[tuple[int, int, str]]:
+    """Start, end and content of every box that closes, in the order of their starts."""
+    starts = list(_BOX.finditer(text))
+    closing, opened = dict[int, int](), list[int]()
+    for brace in _BRACE.finditer(text) if starts else ():
+        if brace[0] == "{":
+            opened.append(brace.start())
+        elif opened:
+            closing[opened.pop()] = brace.start()
+    for start in starts:
+        if (end := closing.get(start.end() - 1)) is not None:
+            yield start.start(), end + 1, text[start.end() : end].strip()
 
 
 def _sentence(text: str) -> str:

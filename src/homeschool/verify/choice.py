@@ -204,7 +204,8 @@ def _whole(options: Sequence[tuple[str, str]], span: str) -> set[int]:
         if by_text:
             return by_text
     for index, (label, text) in enumerate(options):
-        head = re.match(rf"(?:option |choice )?[(\[]?{re.escape(label)}(?:[)\]]|\b)[*_]*\s*[).:=-]*", bare, re.IGNORECASE)
+        name = re.escape(label)
+        head = re.match(rf"(?:option |choice )?[(\[]?{name}(?:[)\]]|\b)[*_]*\s*[).:=-]*", bare, re.IGNORECASE)
         rest = bare[head.end() :].strip(_MARKS) if head else ""
         if head and (not rest or _plain(rest) == _plain(text)):
             return {index}

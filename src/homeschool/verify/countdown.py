@@ -1,10 +1,10 @@
 """`countdown`: an expression over given numbers that makes the target: Countdown's rules, and those of the game of 24.
 
 Needs columns `nums` (whole numbers, none negative) and `target` (a number). Each number is used exactly once; with
-`countdown(subset=true)` at most once, as on television. Allowed are `+ - * /`, brackets and a sign; `×`, `x`, `÷`, `−`
-and LaTeX's `\\times`, `\\div`, `\\cdot` and `\\frac` are read as these. Values are exact fractions.
+`countdown(subset=true)` at most once, as on television. Allowed are `+ - * /`, brackets and a sign; Unicode's signs,
+`x` and LaTeX's `\\times`, `\\div`, `\\cdot` and `\\frac` are read as these. Values are exact fractions.
 
-One expression is judged, so that naming several does not pay: the one in what is stated last, of `<answer>...</answer>`,
+One expression is judged, so that naming several does not pay: the one in the last of `<answer>...</answer>`,
 `\\boxed{...}` and `#### ...`; else on the line of the last "Answer:" or "answer is"; else on the last line. Beside it
 may stand words, and `=` the target (on either side).
 

@@ -10,15 +10,16 @@ Ours beyond the paper, because a model's tests are often empty and agreement on 
 only if it fails on a stub (a function without a body) and, where the program that most agree on passes it, fails by an
 assertion on a mutant of that program. (A mutant that raises is killed by any call, and one that returns None by any
 look at the result: these are no merit.) A test that is sampled twice counts once; a program
-that is sampled twice counts twice, as in the paper.
+that is sampled twice counts twice, as in the paper. And a set that passes less than `least` of the tests that count is
+no consensus, however many programs are in it: then there is no opinion on any.
 
 Tests come from column `sampled_tests` (a text or a list of texts: asserts, functions `test_...`, with or without a
 Markdown fence), else the model in the role `generator` is asked for `samples` of them, with column `prompt`. The first
 `per_sample` tests of each are used (paper: 5 of each of 100 samples). Without either the row is Broken, `no tests`.
 
 It judges a group: with one answer, that answer is its own consensus, if a test counts. Verdicts: Pass; Fail with
-`no program` or `outside the consensus`; Abstain with `no test counts` or `the best sets tie`; Broken with `no tests` or
-`sandbox`. Measured: not measured (needs a capable model).
+`no program` or `outside the consensus`; Abstain with `no test counts`, `too few tests agree` or `the best sets tie`;
+Broken with `no tests` or `sandbox`. Measured: not measured (needs a capable model).
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ class CrossTests:
     samples: int = 10
     per_sample: int = 5
     root: bool = False
+    least: float = 0.5
     mutants: int = 20
     seconds: float = 2.0
     run: Run | None = None
@@ -92,15 +94,18 @@ class CrossTests:
             return {program: self._broken("sandbox", counting.message) for program in counts}
         sets = self._sets(sound, counts, counting)
         if not sets:
-            none = Abstain(reason="no test counts", evidence=f"{len(tests)} tests", verifier=self.name)
-            return {**dict.fromkeys(sound, none), **broken}
-        best = max(sets.values())
-        tied = sum(1 for score in sets.values() if math.isclose(score, best)) > 1
-        judged = {p: self._verdict(_passed(row, counting), sets, best, tied) for p, row in sound.items()}
+            return {**dict.fromkeys(sound, self._abstain("no test counts", f"{len(tests)} tests")), **broken}
+        widest = max(len(passed) for passed, score in sets.items() if math.isclose(score, max(sets.values())))
+        if widest < self.least * len(counting):
+            seen = f"the best set passes {widest} of {len(counting)} tests that count"
+            return {**dict.fromkeys(sound, self._abstain("too few tests agree", seen)), **broken}
+        judged = {program: self._verdict(_passed(row, counting), sets) for program, row in sound.items()}
         return {**judged, **broken}
 
-    def _verdict(self, passed: frozenset[int], sets: dict[frozenset[int], float], best: float, tied: bool) -> Verdict:
-        mine = sets.get(passed, 0.0)
+    def _verdict(self, passed: frozenset[int], sets: Mapping[frozenset[int], float]) -> Verdict:
+        """The verdict of a program that passes the tests `passed`, given the score of each consensus set."""
+        mine, best = sets.get(passed, 0.0), max(sets.values())
+        tied = sum(math.isclose(score, best) for score in sets.values()) > 1
         evidence = f"passes {len(passed)} tests that count; its set scores {mine:g}, the best of {len(sets)} {best:g}"
         share = {"consensus": mine / sum(sets.values())}
         if not math.isclose(mine, best):
@@ -152,15 +157,24 @@ class CrossTests:
         found = [test for suite in suites if isinstance(suite, str) for test in _cut(suite)[: self.per_sample]]
         return list(dict.fromkeys(found))
 
+    def _abstain(self, reason: str, evidence: str) -> Abstain:
+        return Abstain(reason=reason, evidence=evidence, verifier=self.name)
+
     def _broken(self, reason: str, evidence: str) -> Broken:
         return Broken(reason=reason, evidence=shown(evidence), verifier=self.name)
 
 
 def verifier(
-    *, samples: int = 10, per_sample: int = 5, root: bool = False, mutants: int = 20, seconds: float = 2.0
+    *,
+    samples: int = 10,
+    per_sample: int = 5,
+    root: bool = False,
+    least: float = 0.5,
+    mutants: int = 20,
+    seconds: float = 2.0,
 ) -> CrossTests:
     """The verifier `cross_tests`. `samples` suites are asked for where a row has none; `root`: see above."""
-    return CrossTests(samples, per_sample, root, mutants, seconds)
+    return CrossTests(samples, per_sample, root, least, mutants, seconds)
 
 
 def _readable(program: str) -> str:

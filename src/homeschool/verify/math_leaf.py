@@ -5,7 +5,7 @@ Why not math-verify's own parser for everything: it stops without a word where i
 closed grammar and refuses the rest; a formula with sums, products, integrals or limits, which it does not know, is
 given to math-verify. Ambiguous writing is refused as well: a/bc, x2, 2 3.
 
-Two expressions are equal if they have the same variables and the same value, to 30 digits, at fixed points on both
+Two expressions are equal if they have the same variables and the same value, to 80 digits, at fixed points on both
 sides of zero: that decides where `simplify` gives up, and takes no longer for huge polynomials. Where nothing can be
 evaluated math-verify has the last word.
 """
@@ -20,8 +20,8 @@ from typing import Any
 from homeschool.verify.math_text import UnreadableError
 from homeschool.verify.numbers import number, rounds_to
 
-DIGITS = 50
-"""Digits that expressions are evaluated to; they agree if they differ by less than 30 of them."""
+DIGITS, SAME = 100, 80
+"""Digits that expressions are evaluated to, and how many of them must be the same."""
 
 _TOKEN = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+|\\(?:[A-Za-z]+|%)|\S)")
 _FUNCTIONS = {
@@ -88,7 +88,7 @@ def same_value(one: Any, two: Any) -> bool:
         from math_verify import verify
 
         return bool(verify([one], [two], timeout_seconds=None))
-    return all(abs(a - b) <= 10**-30 * max(1, abs(a)) for a, b in pairs)
+    return all(_close(a, b) for a, b in pairs)
 
 
 def _same_equation(left: Any, right: Any, other_left: Any, other_right: Any) -> bool:
@@ -97,10 +97,16 @@ def _same_equation(left: Any, right: Any, other_left: Any, other_right: Any) -> 
     if one.free_symbols != two.free_symbols or not one.free_symbols:
         return False
     pairs = _at_points(one, two)
-    if len(pairs) < 3 or any(abs(b) < 10**-30 for _, b in pairs):
+    if len(pairs) < 3 or any(_close(value, 0) for pair in pairs for value in pair):
         return False
     ratio = pairs[0][0] / pairs[0][1]
-    return abs(ratio) > 10**-30 and all(abs(a - ratio * b) <= 10**-30 * max(1, abs(a)) for a, b in pairs)
+    return all(_close(a, ratio * b) for a, b in pairs)
+
+
+def _close(a: Any, b: Any) -> bool:
+    """Whether two numbers are the same: exactly if they are fractions."""
+    difference = a - b
+    return bool(difference == 0 if difference.is_Rational else abs(difference) <= 10**-SAME * max(1, abs(a)))
 
 
 def _at_points(one: Any, two: Any) -> list[tuple[Any, Any]]:
@@ -113,14 +119,18 @@ def _at_points(one: Any, two: Any) -> list[tuple[Any, Any]]:
         # A stride of its own for each variable, so that no two always move together.
         chosen = [_POINTS[(first * (2 * k + 1) + k) % len(_POINTS)] + k for k in range(len(symbols))]
         point = {s: sympy.Rational(v.numerator, v.denominator) for s, v in zip(symbols, chosen, strict=True)}
-        a, b = (e.subs(point).evalf(DIGITS) for e in (one, two))
-        if all(v.is_number and v.is_finite and (v.is_Float or v.as_real_imag()[0].is_number) for v in (a, b)):
+        a, b = (_evaluated(e.subs(point)) for e in (one, two))
+        if all(part.is_Rational or (part.is_Float and part.is_finite) for v in (a, b) for part in v.as_real_imag()):
             found.append((a, b))
     return found
 
 
+def _evaluated(value: Any) -> Any:
+    return value if value.is_Rational else value.evalf(DIGITS)
+
+
 def _real(value: Any) -> Fraction | None:
-    """The value of an expression as a fraction of 50 digits, or None if it is no real number."""
+    """The value of an expression as a fraction of 100 digits, or None if it is no real number."""
     if value.free_symbols or value.has("oo"):
         return None
     evaluated = value.evalf(DIGITS)
@@ -131,14 +141,16 @@ def _real(value: Any) -> Fraction | None:
 
 def _by_math_verify(text: str) -> Any:
     from math_verify import LatexExtractionConfig, parse
-    from sympy import Expr
+    from sympy import Expr, Symbol
 
     options: dict[str, Any] = {"fallback_mode": "no_fallback", "parsing_timeout": None}
     # In brackets, so that its parser must come to the end of the text.
     found = parse(f"$({text})$", extraction_config=[LatexExtractionConfig()], **options)
-    if not found or not isinstance(found[0], Expr):
+    # It reads capitals as small letters.
+    if not found or not isinstance(found[0], Expr) or re.search("[A-Z]", text):
         raise UnreadableError(text)
-    return found[0].doit()
+    value = found[0].doit()
+    return value.xreplace({symbol: Symbol(str(symbol)) for symbol in value.free_symbols})
 
 
 class _Reader:

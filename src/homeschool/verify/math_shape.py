@@ -152,7 +152,7 @@ def _equation(sides: list[str], signs: list[str]) -> Shape:
 def _rounds(exact: str, rounded: str) -> bool:
     """Whether `rounded` is a number, and none that another number was said to be about."""
     left, right = number(exact), number(rounded)
-    return right is not None and (left is None or abs(left.value - right.value) * 10 ** (right.decimals or 0) <= 1)
+    return right is not None and (left is None or abs(left.value - right.value) * 10 ** (right.decimals or 0) < 1)
 
 
 def _comparison(sides: list[str], signs: str) -> Shape:

@@ -27,10 +27,13 @@ from dataclasses import dataclass
 from textwrap import dedent, indent
 from typing import Any
 
+from homeschool.core.records import Row
+
 _FENCE = re.compile(r"(?P<item>[-*>][ ]|\d{1,2}[.)][ ])?[ ]{0,8}(?P<mark>`{3,}|~{3,})[ \t]*(?P<about>[^`]*)")
 _PYTHON = frozenset({"", "python", "py", "python3", "py3", "python2", "ipython"})
 _CODE = re.compile(
-    r"(?:async )?def \w+|class \w+\s*[:(]|import \w|from [\w.]+ import |@\w|try:|\w+(?:, ?\w+)*(?:: ?[\w\[\], .]+)? ?=[^=]"
+    r"(?:async )?def \w+|class \w+\s*[:(]|import \w|from [\w.]+ import |@\w|try:"
+    r"|\w+(?:, ?\w+)*(?:: ?[\w\[\], .]+)? ?=[^=]"
 )
 _DEFINES = re.compile(r"^(?:(?:async\s+)?def|class)\s+\w+", re.MULTILINE)
 _PROSE = re.compile(r"(?!\w+(?:, ?\w+)+ ?=)[A-Z][\w']*(?:[,:]?\s+[A-Za-z`'\"]|[:!]?\s*$)|[-*] |\d+\. |##+ |\*\*")
@@ -38,7 +41,7 @@ _FUTURE = re.compile(r"^from __future__ import .*\n?", re.MULTILINE)
 _BEGIN, _DONE = "[BEGIN]", "[DONE]"
 
 
-def program_of(answer: str, row: Mapping[str, Any]) -> str:
+def program_of(answer: str, row: Row | Mapping[str, Any]) -> str:
     """The program to be judged, ending in a newline; only white space if the answer has none. Never raises.
 
     `row` is a row or its columns.
@@ -58,7 +61,7 @@ def program_of(answer: str, row: Mapping[str, Any]) -> str:
 
 
 def helpers_of(prefix: str, entry_point: str) -> str:
-    """What stands in `prefix` before the definition of `entry_point`: imports and helpers. All of it, if it has none."""
+    """What stands in `prefix` before it defines `entry_point`: imports and helpers. All of it, if it does not."""
     prefix = _plain_lines(prefix)
     places = list(_definition(entry_point).finditer(prefix))
     return prefix[: places[-1].start()] if places else prefix

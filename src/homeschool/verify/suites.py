@@ -10,11 +10,13 @@ It refuses (SyntaxError) what is no Python. It does not see a check that neither
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
 
 from homeschool.core.execution import Outcome
 from homeschool.verify.mutants import parsed
 
+_OWN_FAULT = re.compile(r"the test |the judge ended with code \d")
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -37,8 +39,11 @@ def split(suite: str) -> list[str]:
 
 
 def at_fault(outcome: Outcome) -> bool:
-    """Whether a test is `broken` by its own fault (it needs a module that is not there), and not the sandbox's."""
-    return outcome.status == "broken" and outcome.message.startswith("the test ")
+    """Whether a test is `broken` by its own fault, and not the sandbox's.
+
+    It cannot be read, needs a module that is not there, or ended the process that it ran in (`os._exit(0)`).
+    """
+    return outcome.status == "broken" and _OWN_FAULT.match(outcome.message) is not None
 
 
 def last_line(test: str) -> str:

@@ -72,7 +72,7 @@ class Tests:
         sandbox = shared_sandbox(python=self.python)
         executions = await asyncio.gather(*(sandbox.run(program) for program in programs))
         said = {source: self._verdict(execution) for source, execution in zip(different, executions, strict=True)}
-        return [said.get(source or "") or self._none(source) for source in sources]
+        return [said[source] if source in said else self._none(source) for source in sources]
 
     def _none(self, source: str | None) -> Fail:
         reason = "no program" if source is not None else "too long"
@@ -98,7 +98,7 @@ class Tests:
 
 def verifier(
     *,
-    seconds: float = 5.0,
+    seconds: float = 10.0,
     memory_mb: int = 1024,
     processes: int = 64,
     output_kb: int = 1024,

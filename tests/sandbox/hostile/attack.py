@@ -7,12 +7,14 @@ wall costs a failed test and not the machine. None of them is ever run outside a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from homeschool.core.execution import Case, Execution, Limits, Program
 
 LIMITS = Limits(seconds=0.3, memory_mb=256, processes=32, output_kb=64)
 """Short, for there are many of them: 1.6 seconds by the clock."""
+QUICK = replace(LIMITS, seconds=0.1)
+"""For those that are to run out of time."""
 
 PRELUDE = """
 import json, os, signal, socket, sys, threading, time
@@ -65,12 +67,13 @@ class Attack:
     """Raises AssertionError for what should not be."""
 
 
-def script(name: str, source: str, ends: str = "passed", *, raw: bool = False, limits: Limits = LIMITS) -> Attack:
+def script(name: str, source: str, ends: str = "passed", *, raw: bool = False, limits: Limits | None = None) -> Attack:
     """Tries and gets nothing. One that may end otherwise than well need not come to its end."""
     setup = PRELUDE + (RAW if raw else "")
     finishes = ends == "passed"
     text = f"{source}\nprint('TRIED', flush=True)\n" if finishes else source
-    return Attack(name, Program(source=text, setup=setup, limits=limits), frozenset(ends.split()), finishes)
+    program = Program(source=text, setup=setup, limits=limits or within(ends))
+    return Attack(name, program, frozenset(ends.split()), finishes)
 
 
 def forger(
@@ -79,10 +82,15 @@ def forger(
     ends: str = "failed",
     *,
     tests: tuple[str | Case, ...] = ADD,
-    limits: Limits = LIMITS,
+    limits: Limits | None = None,
 ) -> Attack:
     """A program that cannot do what its tests ask, and wants to be believed: no test may pass."""
-    return Attack(name, Program(source=source, tests=tests, limits=limits), frozenset(ends.split()), check=none_passed)
+    program = Program(source=source, tests=tests, limits=limits or within(ends))
+    return Attack(name, program, frozenset(ends.split()), check=none_passed)
+
+
+def within(ends: str) -> Limits:
+    return QUICK if ends == "timeout" else LIMITS
 
 
 def none_passed(execution: Execution) -> None:

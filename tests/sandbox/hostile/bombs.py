@@ -1,14 +1,14 @@
-"""Using up: processes, threads, memory of every kind, disk, output, time. All bounded, should nothing hold them."""
+"""Using up: processes, threads, memory of every kind, disk. All bounded, should nothing hold them."""
 
 from __future__ import annotations
 
-from sandbox.hostile.attack import LIMITS, Attack, forger, script
+from sandbox.hostile.attack import LIMITS, Attack, script
 
 from homeschool.core.execution import Execution, Limits, Program
 
 LONGER = Limits(seconds=0.6, memory_mb=256, processes=32, output_kb=64)
-HELD_MB = 1024
-"""What the kernel may hold for one program outside its processes' memory, in pipes and sockets."""
+HELD_MB = 256
+"""What the kernel may hold for one program outside its processes' memory, in pipes and sockets: no more than that."""
 
 
 def held_little(execution: Execution) -> None:
@@ -319,8 +319,8 @@ for number in range(100):
         """
 kept = []
 for number in range(200):
-    kept.append(open("/tmp/gone", "wb"))
-    os.remove("/tmp/gone")
+    kept.append(open("gone", "wb"))
+    os.remove("gone")
     kept[-1].write(bytes(16 << 20))
 """,
         "error",
@@ -378,63 +378,4 @@ with tarfile.open(fileobj=packed) as archive:
     ),
 ]
 
-OUTPUT = [
-    script("flood standard output", "for _ in range(10**7): print('x' * 1000)", "output"),
-    script("flood standard error", "for _ in range(10**7): print('x' * 1000, file=sys.stderr)", "output"),
-    script(
-        "flood both",
-        "for _ in range(10**7):\n    for stream in (sys.stdout, sys.stderr): print('x', file=stream)",
-        "output",
-    ),
-    script("one endless line", "while True: os.write(1, b'x' * 65536)", "output"),
-    script("an exception that says much", "raise ValueError('x' * 10**7)", "output"),
-    script(
-        "children flood",
-        """
-for _ in range(4):
-    if os.fork() == 0:
-        end = time.monotonic() + 5
-        while time.monotonic() < end: os.write(1, b"x" * 65536)
-        os._exit(0)
-time.sleep(5)
-""",
-        "output",
-    ),
-    Attack("a command floods", Program(argv=("yes",), limits=LIMITS), frozenset({"output"})),
-    Attack("a command floods by a file", Program(argv=("cat", "/dev/zero"), limits=LIMITS), frozenset({"output"})),
-    script("flood at the end", "import atexit\natexit.register(lambda: print('x' * 10**7))", "output"),
-    forger("flood when called", "import os\ndef add(a, b):\n    while True: print('x' * 10**6)", "timeout output"),
-    forger("answer with too much", "def add(a, b): return list(range(3_000_000))", "output memory timeout failed"),
-    forger("answer with a long text", "def add(a, b): return 'x' * 50_000_000", "output memory failed"),
-    forger("answer with a long number", "def add(a, b): return 1 << 10_000_000", "output failed error"),
-    forger(
-        "answer with a deep list",
-        "def add(a, b):\n    deep = []\n    for _ in range(200_000): deep = [deep]\n    return deep",
-        "output failed error crash",
-    ),
-    forger(
-        "answer with itself",
-        "def add(a, b):\n    loop = []\n    loop.append(loop)\n    return loop",
-        "failed error output",
-    ),
-    forger(
-        "answer without end",
-        "def add(a, b):\n    while True: yield 5",
-        "timeout memory output failed",
-        tests=("assert list(add(2, 3)) == [5]", "assert sum(add(2, 3)) == 5"),
-    ),
-    forger("raise much", "def add(a, b): raise ValueError('x' * 50_000_000)", "output error memory"),
-    forger(
-        "raise without end",
-        """
-class Endless(Exception):
-    def __str__(self):
-        while True: pass
-    __repr__ = __str__
-def add(a, b): raise Endless
-""",
-        "timeout error",
-    ),
-]
-
-BOMBS: list[Attack] = [*PROCESSES, *MEMORY, *DISK, *OUTPUT]
+BOMBS: list[Attack] = [*PROCESSES, *MEMORY, *DISK]

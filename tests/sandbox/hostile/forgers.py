@@ -25,6 +25,20 @@ def everywhere(data):
             pass
 """
 
+SPOKEN = (
+    FRAMES.replace("data = text if isinstance(text, bytes) else text.encode()", "data = json.dumps(text).encode()")
+    + """
+def answers(value):
+    kinds = ("ok", "no", "exit", "deep", "large")
+    return b"".join(framed([kind, asked, value, [], [], ""]) for asked in range(1, 60) for kind in kinds)
+def questions():
+    kinds = ("call", "op", "get", "set", "drop", "run", "fetch", "names", "put", "subclass", "exec")
+    return b"".join(framed([kind, 500 + number, number, "__class__", [["y", number]], {}, [], [], True])
+                    for number in range(8) for kind in kinds)
+"""
+)
+"""The same in the words of the channel itself."""
+
 RECORDS = [
     forger("forge records while loading", FRAMES + "everywhere(b''.join(map(framed, forged)))" + WRONG, ENDED),
     forger("forge records and leave", FRAMES + "everywhere(b''.join(map(framed, forged)))\nos._exit(0)", ENDED),
@@ -73,6 +87,37 @@ RECORDS = [
         FRAMES
         + "for text in ('[]', '5', '\"x\"', '{\"status\": {}}', '{\"status\": [5]}', 'null'): everywhere(framed(text))"
         + WRONG,
+        ENDED,
+    ),
+    forger("answer what was not asked yet", SPOKEN + "everywhere(answers(5))" + WRONG, ENDED),
+    forger("answer what was not asked yet, when called", SPOKEN + "def add(a, b): everywhere(answers(5))", ENDED),
+    forger("ask the judge for everything", SPOKEN + "everywhere(questions())" + WRONG, ENDED),
+    forger("ask the judge for everything when called", SPOKEN + "def add(a, b): everywhere(questions())", ENDED),
+    forger(
+        "ask for what the judge has, one by one",
+        SPOKEN
+        + """
+def apply(f, x):
+    import sys
+    for number in range(1, 12):
+        for kind in ("get", "op", "call", "set", "drop"):
+            name = "__eq__" if kind == "op" else "__globals__"
+            os.write(4, framed([kind, 1000 + number, number, name, [["y", number]], {}, [], [], False]))
+    return 0
+""",
+        ENDED,
+        tests=("want = [4]\nassert [apply(lambda x: x + 1, 3)] == want",),
+    ),
+    forger(
+        "change what the judge has lent and not lent",
+        SPOKEN
+        + """
+def add(a, b):
+    for mine in (0, 1):
+        for number in range(20):
+            everywhere(framed(["ok", 1, 0, [[mine, number, ["l", 5]]], [], ""]))
+            everywhere(framed(["ok", 1, 0, [], [[number, 99]], ""]))
+""",
         ENDED,
     ),
     forger(
@@ -153,10 +198,10 @@ for thing in gc.get_objects():
         """
 import os
 try:
-    with open("/tmp/notes") as file: print(file.read())
+    with open("notes") as file: print(file.read())
 except OSError:
     pass
-with open("/tmp/notes", "w") as file: file.write("6")
+with open("notes", "w") as file: file.write("6")
 print(0)
 """,
     ),

@@ -9,23 +9,15 @@ from homeschool.core.execution import Limits, Program
 HANGS: list[Attack] = [
     script("an endless loop", "while True: pass", "timeout"),
     script("a long sleep", "time.sleep(60)", "timeout"),
-    script(
-        "a sleep in small parts", "while True:\n    try: time.sleep(0.01)\n    except BaseException: pass", "timeout"
-    ),
-    script("wait for a signal", "signal.pause()", "timeout"),
-    script("wait for nobody", "threading.Event().wait()", "timeout"),
     script("wait for itself", "lock = threading.Lock()\nlock.acquire()\nlock.acquire()", "timeout"),
-    script("read on", "while True: sys.stdin.read() or time.sleep(0.01)", "timeout"),
     script("read a pipe of its own", "os.read(os.pipe()[0], 1)", "timeout"),
     script("a regular expression that backtracks", "import re\nre.match('(a+)+$', 'a' * 60 + 'b')", "timeout"),
     script("a power tower", "print(len(str(7 ** (7 ** 9))))", "timeout memory error"),
     script("a factorial", "import math\nmath.factorial(10**8)", "timeout memory"),
-    script("a sum in C", "sum(range(10**12))", "timeout"),
     script("sort for ever", "sorted(range(10**9), key=lambda n: -n)", "timeout memory"),
     script(
         "an exit handler that loops", "import atexit\n@atexit.register\ndef loop():\n    while True: pass", "timeout"
     ),
-    script("a destructor that loops", "class A:\n    def __del__(self):\n        while True: pass\nA()", "timeout"),
     script(
         "recurse without end",
         "sys.setrecursionlimit(10**9)\ndef f(n): return f(n + 1) + 1\nf(0)",

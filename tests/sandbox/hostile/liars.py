@@ -15,8 +15,8 @@ EXITS = [
     forger("exit when called", "import sys\ndef add(a, b): sys.exit(0)", "exit"),
     forger("exit hard when called", "import os\ndef add(a, b): os._exit(0)", "exit"),
     forger("quit when called", "def add(a, b): raise SystemExit(0)", "exit error"),
-    forger("a base exception when called", "class Out(BaseException): pass\ndef add(a, b): raise Out", "error"),
-    forger("a generator's exit when called", "def add(a, b): raise GeneratorExit", "error"),
+    forger("a base exception when called", "class Out(BaseException): pass\ndef add(a, b): raise Out", "error exit"),
+    forger("a generator's exit when called", "def add(a, b): raise GeneratorExit", "error exit"),
     forger("stop iteration when called", "def add(a, b): raise StopIteration(5)", "error"),
     forger(
         "an exit of another kind when called",
@@ -56,6 +56,27 @@ def add(a, b): import time; time.sleep(9)
     forger("leave it to a child", "import os\nif os.fork(): os._exit(0)" + WRONG, "exit"),
     forger("become another program", "import os\ndef add(a, b): os.execv('/bin/true', ['true'])", "exit"),
     forger("become another program while loading", "import os\nos.execv('/bin/echo', ['echo', 'passed'])", "exit"),
+    forger(
+        "skip the test",
+        "import unittest\ndef add(a, b): raise unittest.SkipTest('not now')",
+        "failed error crash exit",
+        tests=(
+            "import unittest\nclass T(unittest.TestCase):\n    def test(self): self.assertEqual(add(2, 3), 5)",
+            "import unittest\nclass T(unittest.TestCase):\n    def setUp(self): self.got = add(2, 3)\n"
+            "    def test(self): self.assertEqual(self.got, 5)",
+            "def test():\n    assert add(2, 3) == 5",
+        ),
+    ),
+    forger(
+        "end the loop of the test",
+        "def add(a, b): raise StopIteration",
+        "failed error crash exit",
+        tests=(
+            "for got, want in zip(map(add, (2, 10), (3, -4)), (5, 6)):\n    assert got == want",
+            "assert all(got == want for got, want in zip(map(add, (2, 10), (3, -4)), (5, 6)))",
+            "assert [got for got in map(add, (2, 10), (3, -4)) if got not in (5, 6)] == []",
+        ),
+    ),
     forger("hide what went wrong", "def add(a, b):\n    try: return undefined\n    except BaseException: return None"),
     forger(
         "hide everything that goes wrong",
@@ -200,7 +221,7 @@ def add(a, b):
         frame = frame.f_back
 """,
         "failed error",
-        tests=("assert list(add(2, 3)) == [5]", "assert next(iter(add(2, 3))) == 5"),
+        tests=("assert list(add(20_000, 30_001)) == [50_001]", "assert next(iter(add(20_000, 30_001))) == 50_001"),
     ),
 ]
 
@@ -221,7 +242,7 @@ for name, lie in {
     setattr(builtins, name, lie)
 """
         + WRONG,
-        "failed error crash",
+        "failed error crash exit",
         tests=("assert add(2, 3) == 5", "assert isinstance(add(2, 3), str)", "assert len([add(2, 3)]) == 5"),
     ),
     forger(

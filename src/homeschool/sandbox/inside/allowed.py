@@ -82,6 +82,8 @@ CONVERSIONS: dict[str, tuple[Callable[..., Any], type]] = {
 }
 """Operators with the exact type of their result."""
 ITERATION: dict[str, Callable[..., Any]] = {"__iter__": iter, "__next__": next, "__reversed__": reversed}
+STOPPING: dict[str, Callable[..., Any]] = {"__next__": next, "send": _method("send"), "throw": _method("throw")}
+"""What may raise StopIteration: from anything else it would end a `map` or an `all` of the test unnoticed."""
 UNARY: dict[str, Callable[..., Any]] = {
     **{"__neg__": operator.neg, "__pos__": operator.pos, "__invert__": operator.invert, "__abs__": abs},
     **{"__round__": round, "__trunc__": math.trunc, "__floor__": math.floor, "__ceil__": math.ceil},
@@ -106,7 +108,7 @@ AWAITED = {name: _method(name) for name in ("__anext__", "__aenter__", "__aexit_
 """Operators whose result is awaited by the owner."""
 OPERATORS: dict[str, Callable[..., Any]] = {
     **{name: function for name, (function, _) in CONVERSIONS.items()},
-    **ITERATION, **UNARY, **ARITHMETIC, **ORDER, **PLACES, **EQUALITY, **CLASSES, **AWAITED,
+    **ITERATION, **STOPPING, **UNARY, **ARITHMETIC, **ORDER, **PLACES, **EQUALITY, **CLASSES, **AWAITED,
 }  # fmt: skip
 
 

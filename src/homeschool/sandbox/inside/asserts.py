@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import inspect
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
@@ -26,14 +27,19 @@ class Test:
     code: CodeType | None
     error: str = ""
     plain: bool = True
+    named: bool = False
+    """Whether it uses a name that is neither its own nor a built-in one, and so must be the program's."""
 
     @staticmethod
+    @functools.lru_cache(maxsize=64)
     def read(source: str) -> Test:
+        """Samples of one problem come one after the other, and have the same tests."""
         try:
             tree = ast.parse(source, "test.py")
-            plain = is_plain(tree)
-            tree = ast.fix_missing_locations(_Kept().visit(tree))
-            return Test(source, compile(tree, "test.py", "exec", dont_inherit=True), plain=plain)
+            nodes = list(ast.walk(tree))
+            plain, named = is_plain(nodes), _names_program(nodes)
+            _keep_sides(nodes)
+            return Test(source, compile(tree, "test.py", "exec", dont_inherit=True), plain=plain, named=named)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             return Test(source, None, f"{type(error).__name__}: {error}"[:500])
 
@@ -89,45 +95,56 @@ HARMLESS = frozenset(
 _BUILTINS = frozenset(vars(builtins))
 
 
-def is_plain(tree: ast.Module) -> bool:
+def is_plain(nodes: Iterable[ast.AST]) -> bool:
     """Whether a test can do nothing but compute and compare: no attributes, imports or classes, no built-in function
     but a few. After such a test the judge is as it was before.
     """
-    for node in ast.walk(tree):
-        if not isinstance(node, PLAIN):
-            return False
-        if isinstance(node, ast.FunctionDef) and node.decorator_list:
-            return False
-        if isinstance(node, ast.Name) and (
-            node.id.startswith("_") or (node.id in _BUILTINS and (node.id not in HARMLESS or not _loads(node)))
-        ):
+    for node in nodes:
+        if isinstance(node, ast.Name):
+            if node.id.startswith("_") or (node.id in _BUILTINS and not _harmless(node)):
+                return False
+        elif not isinstance(node, PLAIN) or (isinstance(node, ast.FunctionDef) and node.decorator_list):
             return False
     return True
 
 
-def _loads(name: ast.Name) -> bool:
-    return isinstance(name.ctx, ast.Load)
+def _harmless(name: ast.Name) -> bool:
+    return name.id in HARMLESS and isinstance(name.ctx, ast.Load)
 
 
-class _Kept(ast.NodeTransformer):
-    """`assert a == b` becomes `assert (left := a) == (right := b), _seen_(left, right)`."""
+def _names_program(nodes: Iterable[ast.AST]) -> bool:
+    loaded: set[str] = set()
+    bound: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Name):
+            (loaded if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            bound.add(node.name)
+        elif isinstance(node, ast.alias):
+            bound.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            bound.add(node.name)
+    return not loaded <= bound | _BUILTINS
 
-    def visit_Assert(self, node: ast.Assert) -> ast.Assert:
+
+def _keep_sides(nodes: Iterable[ast.AST]) -> None:
+    """`assert a == b` becomes `assert (left := a) == (right := b), ("_seen_", left, right)`, in place."""
+    nodes = list(nodes)
+    # In a class body a walrus would become an attribute.
+    bodies = {id(each) for node in nodes if isinstance(node, ast.ClassDef) for each in node.body}
+    for node in nodes:
+        if not isinstance(node, ast.Assert) or node.msg is not None or id(node) in bodies:
+            continue
         test = node.test
-        if node.msg is None and isinstance(test, ast.Compare) and len(test.ops) == 1 and not _binds(test):
-            left = ast.NamedExpr(ast.Name(_LEFT, ast.Store()), test.left)
-            right = ast.NamedExpr(ast.Name(_RIGHT, ast.Store()), test.comparators[0])
-            node.test = ast.Compare(left, test.ops, [right])
-            sides: list[ast.expr] = [ast.Name(_LEFT, ast.Load()), ast.Name(_RIGHT, ast.Load())]
-            node.msg = ast.Tuple([ast.Constant(_SHOW), *sides], ast.Load())
-        return node
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
-        # In a class body a walrus would become an attribute; its methods are functions and fine.
-        node.body = [
-            self.visit(each) if isinstance(each, (ast.FunctionDef, ast.ClassDef)) else each for each in node.body
-        ]
-        return node
+        if isinstance(test, ast.Compare) and len(test.ops) == 1 and not _binds(test):
+            place = {"lineno": node.lineno, "col_offset": 0, "end_lineno": node.end_lineno, "end_col_offset": 0}
+            test.left = ast.NamedExpr(ast.Name(_LEFT, ast.Store(), **place), test.left, **place)
+            test.comparators = [ast.NamedExpr(ast.Name(_RIGHT, ast.Store(), **place), test.comparators[0], **place)]
+            seen: list[ast.expr] = [ast.Constant(_SHOW, **place)]
+            seen += [ast.Name(name, ast.Load(), **place) for name in (_LEFT, _RIGHT)]
+            node.msg = ast.Tuple(seen, ast.Load(), **place)
 
 
 def _binds(test: ast.expr) -> bool:

@@ -37,10 +37,17 @@ __all__ = [
 
 NESTED = 60
 """How often a call may lead to a call back and so on."""
+GONE = 1000
+"""How many objects are let go of in one message."""
 REPLIES = frozenset({"ok", "no", "exit", "deep", "large"})
 REQUEST, REPLY = 9, 6
 """How many parts a message has."""
-_NO_MEMORY = b'["no",%d,["x","MemoryError",0,[],"",null],[],[],""]'
+_FIXED = {
+    "memory": b'["no",%d,["x","MemoryError",0,[],"",null],[],[],""]',
+    "deep": b'["deep",%d,null,[],[],""]',
+    "large": b'["large",%d,null,[],[],""]',
+}
+"""Replies that are written without taking memory."""
 
 
 class ExitedError(SystemExit):
@@ -156,6 +163,10 @@ class Peer:
             listening = self.trusted and sys.stdout is not self._stdout
             keys = self._send(packer, [kind, asked, number, name, packed, named], listening, lend=lend)
             return self._read_reply(self._reply_to(asked), ring)
+        except StopIteration as error:
+            if kind == "op" and name in allowed.STOPPING:
+                raise
+            raise RuntimeError("the program raised StopIteration") from error
         except ExchangeError as error:
             self._broken = self._broken or isinstance(error, ProtocolError)
             raise self._failed(error) from None
@@ -181,7 +192,8 @@ class Peer:
         With `lend`, the containers of `head` are shared from now on: their keys.
         """
         items = packer.items[:] if lend else ()
-        gone, self.forgotten = self.forgotten, []
+        gone = self.forgotten[:GONE]
+        del self.forgotten[:GONE]
         try:
             changes = self.shares.changes(packer) if self.shares.table else []
             self._channel.send(encode([*head, changes, gone, last]))
@@ -221,9 +233,9 @@ class Peer:
         except ExchangeError:
             self._broken = True
             raise
-        if type(message) is not list or type(message[0]) is not str or type(message[1]) is not int:
+        if type(message) is not list or len(message) not in (REPLY, REQUEST) or type(message[1]) is not int:
             raise ProtocolError("no message")
-        if len(message) != (REPLY if message[0] in REPLIES else REQUEST):
+        if type(message[0]) is not str or (message[0] in REPLIES) != (len(message) == REPLY):
             raise ProtocolError("no message")
         return message
 
@@ -255,6 +267,8 @@ class Peer:
                 self.objects.forget(forgotten)
             return values, keys
         except RecursionError:
+            if not self.trusted:
+                raise  # the program's own, which it may handle
             self._broken = True
             raise DeepError("a value nested too deep") from None
         except Exception as error:  # the one place where bytes that make no sense become a failure
@@ -295,24 +309,21 @@ class Peer:
 
     def _reply(self, asked: int, outcome: Outcome, *, ring: bool) -> None:
         kind, value, printed = outcome
-        if kind == "memory":
-            self._channel.send(_NO_MEMORY % asked)
+        if kind in _FIXED:
+            self._channel.send(_FIXED[kind] % asked)
             return
         with self._lock:
             packer = self._packer()
             try:
-                node = packer.pack(value)
-            except DeepError:
-                kind, node = "deep", None
-            except Exception as error:  # what cannot be handed over is an answer too
-                packer = self._packer()
-                kind, node = "no", packer.pack(error)
-            try:
+                try:
+                    node = packer.pack(value)
+                except Exception as error:  # what cannot be handed over is an answer too
+                    packer = self._packer()
+                    kind, node = "no", packer.pack(error)
                 keys = self._send(packer, [kind, asked, node], printed, lend=ring)
                 self.shares.keep(keys, mine=True)
             except (DeepError, TooLargeError) as error:
-                kind = "deep" if isinstance(error, DeepError) else "large"
-                self._channel.send(encode([kind, asked, None, [], [], ""]))
+                self._channel.send(_FIXED["deep" if isinstance(error, DeepError) else "large"] % asked)
 
 
 def is_remote_error(error: BaseException) -> bool:

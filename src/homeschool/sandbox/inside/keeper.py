@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,20 @@ DISK_MB, INODES = 64, 4096
 LOOK_SECONDS = 0.1
 """How often the memory of all processes of a program is added up."""
 PAGE = resource.getpagesize()
+OWN_SOCKETS = 3
+"""Lines of /proc/net/unix that are not a program's: its heading, and the keeper's and the judge's ends of their line."""
+SOCKET_MB = 0.21
+"""What one socket may hold that nobody has read: the kernel's default, which the filter does not let it raise."""
+LONGEST_READS = 4096
+LIMITS = (
+    (resource.RLIMIT_NOFILE, 256),
+    (resource.RLIMIT_FSIZE, 64 << 20),
+    (resource.RLIMIT_STACK, 64 << 20),
+    (resource.RLIMIT_MSGQUEUE, 0),
+    (resource.RLIMIT_SIGPENDING, 256),
+    (resource.RLIMIT_MEMLOCK, 1 << 20),
+    (resource.RLIMIT_CORE, 0),
+)
 
 
 @dataclass
@@ -57,7 +72,7 @@ class Box:
     place: str
     """The one folder that can be written."""
     walled: bool
-    bpf: bytes
+    filter: kernel.Filter | None
     control: int
     """Where the host is told that a job has ended."""
     proc: int
@@ -101,13 +116,15 @@ def main(world: dict[str, Any]) -> None:
     sys.path[:] = [path for path in sys.path if path != world["folder"]]
     sys.dont_write_bytecode = True
     judge.rehearse()
+    rehearse()
     gc.collect()
     gc.freeze()
     walled = world["isolation"] != "none"
     place = "/box" if walled else tempfile.mkdtemp(prefix="homeschool-box-")
     proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
     pids = os.open("self/ns/pid", os.O_RDONLY, dir_fd=proc)
-    box = Box(place, walled, bytes.fromhex(world["filter"]), world["control"], proc, pids)
+    bpf = bytes.fromhex(world["filter"])
+    box = Box(place, walled, kernel.Filter(bpf) if bpf else None, world["control"], proc, pids)
     if walled:
         kernel.unmount("/proc")
     fresh_folder(box, first=True)
@@ -117,6 +134,27 @@ def main(world: dict[str, Any]) -> None:
     finally:
         if not walled:
             shutil.rmtree(place, ignore_errors=True)
+
+
+def rehearse() -> None:
+    """Do in the keeper, once, what every candidate does: what Python learns by it is then there already."""
+    for _ in range(2):
+        near, far = candidate.pipes()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                for fd in far:
+                    os.close(fd)
+                judge.ask_all(near)
+            finally:
+                os._exit(0)
+        for fd in near:
+            os.close(fd)
+        candidate.load({"setup": "", "source": judge.REHEARSED}, far)
+        os.waitpid(pid, 0)
+        for fd in far:
+            os.close(fd)
+    sys.modules.pop("solution", None)
 
 
 def serve(box: Box) -> None:
@@ -189,12 +227,11 @@ def _judge(box: Box, far: tuple[int, ...]) -> int:
 
 def confine(box: Box) -> None:
     """No privileges and only harmless system calls, from here on."""
-    kernel.limit(resource.RLIMIT_CORE, 0)
     if box.walled:
         kernel.drop_capabilities()
     kernel.no_new_privileges()
-    if box.bpf:
-        kernel.install_filter(box.bpf)
+    if box.filter:
+        box.filter.install()
 
 
 def fresh_folder(box: Box, *, first: bool = False) -> None:
@@ -224,7 +261,7 @@ def fresh_folder(box: Box, *, first: bool = False) -> None:
 def attend(box: Box, mind: Process, body: Process) -> dict[str, Any] | None:
     """One job, from the judge's first word to its last: how it ended, and whether the judge is spent.
 
-    The judge says `want SECONDS MEGABYTES PLAIN` and is given the candidate's channel; `cpu`, `post` (how did it end?)
+    The judge says `want SECONDS MEGABYTES PROCESSES PLAIN` and is given the candidate's channel; `cpu`, `post` (how did it end?)
     and `kill` are answered; `end` is its last word. None if the host has gone.
     """
     poll = select.poll()
@@ -252,7 +289,8 @@ def attend(box: Box, mind: Process, body: Process) -> dict[str, Any] | None:
                 return None if gone else {"reason": reason, "code": code, "spent": True}
             if words[0] == "want":
                 deadline, memory_mb = time.monotonic() + float(words[1]), float(words[2])
-                plain = words[3] == "plain"
+                plain = words[4] == "plain"
+                set_limits(body.pid, memory_mb=float(words[2]), processes=int(words[3]))
                 socket.send_fds(line, [b"here"], list(body.ends))
                 for fd in body.ends:
                     os.close(fd)
@@ -268,6 +306,14 @@ def attend(box: Box, mind: Process, body: Process) -> dict[str, Any] | None:
                 return {"reason": "", "code": 0, "spent": not plain}
     finally:
         line.close()
+
+
+def set_limits(pid: int, *, memory_mb: float, processes: int) -> None:
+    """What the kernel counts for one process. Memory and time of all of them together are watched from here."""
+    kernel.limit(resource.RLIMIT_AS, int(memory_mb) << 20, pid=pid)
+    kernel.limit(resource.RLIMIT_NPROC, processes, pid=pid)
+    for kind, most in LIMITS:
+        kernel.limit(kind, most, pid=pid)
 
 
 def _ended(body: Process, box: Box, *, patience: bool) -> str:
@@ -297,11 +343,32 @@ def _quietly(kill: Any, pid: int) -> None:
 
 
 def _used_mb(box: Box, pid: int) -> float:
-    """Memory of a process and all its descendants. What several share is counted once if it comes to that."""
+    """Memory of a process and all its descendants, with what lies in shared maps and sockets and shows in none."""
     resident = {each: _resident_mb(box, each) for each in _tree(box, pid)}
     used = sum(resident.values())
     # The sum counts what forks share many times over; the exact figure is slow, and so only asked when it matters.
-    return used if len(resident) < 3 or used < 256 else sum(_share_mb(box, *each) for each in resident.items())
+    if len(resident) >= 3 and used >= 256:
+        used = sum(_share_mb(box, *each) for each in resident.items())
+    sockets = _read(box, "net", "unix").count("\n") - OWN_SOCKETS
+    return used + _shared_maps_mb(box, resident) + sockets * SOCKET_MB
+
+
+def _shared_maps_mb(box: Box, pids: Iterable[int]) -> float:
+    """The size of all anonymous shared maps, each counted once: whoever filled one may have gone."""
+    sizes: dict[str, int] = {}
+    hidden = 0.0
+    for pid in pids:
+        maps = _read(box, pid, "maps")
+        if not maps:
+            # One that hides its maps is taken at its word: all that it may have.
+            fields = _read(box, pid, "statm").split()
+            hidden += int(fields[0]) * PAGE / (1 << 20) if fields else 0.0
+        for line in maps.splitlines():
+            if line.endswith("/dev/zero (deleted)"):
+                span, _, _, _, inode, *_ = line.split()
+                start, _, end = span.partition("-")
+                sizes[inode] = max(sizes.get(inode, 0), int(end, 16) - int(start, 16))
+    return hidden + sum(sizes.values()) / (1 << 20)
 
 
 def _resident_mb(box: Box, pid: int) -> float:
@@ -331,18 +398,21 @@ def _tree(box: Box, pid: int) -> set[int]:
     return found
 
 
-def _read(box: Box, pid: int, name: str) -> str:
-    """A file of /proc; empty if the process is gone."""
+def _read(box: Box, pid: int | str, name: str) -> str:
+    """A file of /proc; empty if the process is gone or hides it."""
     try:
         fd = os.open(f"{pid}/{name}", os.O_RDONLY, dir_fd=box.proc)
     except OSError:
         return ""
+    parts: list[bytes] = []
     try:
-        return os.read(fd, 1 << 16).decode("ascii", "replace")
+        while len(parts) < LONGEST_READS and (part := os.read(fd, 1 << 16)):
+            parts.append(part)
     except OSError:
         return ""
     finally:
         os.close(fd)
+    return b"".join(parts).decode("ascii", "replace")
 
 
 if __name__ == "__main__":

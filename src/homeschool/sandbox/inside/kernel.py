@@ -94,17 +94,24 @@ def dumpable(yes: bool) -> None:
     _done(_libc.prctl(_PR_SET_DUMPABLE, int(yes), 0, 0, 0), "dumpable")
 
 
+_HEADER, _NOTHING = struct.pack("Ii", _CAPABILITY_VERSION, 0), bytes(24)
+
+
 def drop_capabilities() -> None:
     """Give up every capability, for good."""
-    header, nothing = struct.pack("Ii", _CAPABILITY_VERSION, 0), bytes(24)
-    _done(_libc.capset(header, nothing), "drop capabilities")
+    _done(_libc.capset(_HEADER, _NOTHING), "drop capabilities")
 
 
-def install_filter(program: bytes) -> None:
-    """A system-call filter (BPF, 8 bytes an instruction) for this process and all it starts. Cannot be undone."""
-    buffer = ctypes.create_string_buffer(program, len(program))
-    header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
-    _done(_libc.prctl(_PR_SET_SECCOMP, 2, header, 0, 0), "install the filter")
+class Filter:
+    """A system-call filter (BPF, 8 bytes an instruction), made ready once and installed in many processes."""
+
+    def __init__(self, program: bytes) -> None:
+        self._buffer = ctypes.create_string_buffer(program, len(program))
+        self._header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(self._buffer))
+
+    def install(self) -> None:
+        """For this process and all it starts. Cannot be undone."""
+        _done(_libc.prctl(_PR_SET_SECCOMP, 2, self._header, 0, 0), "install the filter")
 
 
 def landlock_version() -> int:
@@ -135,9 +142,9 @@ def restrict(made: int) -> None:
     _done(_libc.syscall(_LANDLOCK + 2, made, 0), "landlock")
 
 
-def limit(kind: int, most: int) -> None:
-    """Set a resource limit, no higher than it already is."""
-    _, hard = resource.getrlimit(kind)
+def limit(kind: int, most: int, *, pid: int = 0) -> None:
+    """Set a resource limit of a process (by default this one), no higher than it already is."""
+    _, hard = resource.prlimit(pid, kind)
     if hard != resource.RLIM_INFINITY:
         most = min(most, hard)
-    resource.setrlimit(kind, (most, most))
+    resource.prlimit(pid, kind, (most, most))

@@ -119,7 +119,7 @@ class Objects:
             return ["n", name]
         recipe = allowed.recipe(value)
         if recipe is not None:
-            return ["u", *(packer.pack(part, depth + 1) for part in recipe)]
+            return ["u", *(packer.pack(part, depth + 2) for part in recipe)]
         allowed.check_handed(value)
         return None
 
@@ -149,8 +149,8 @@ class Objects:
                 text = kind.__name__
         ref = self._write_class(kind)
         cause = error.__cause__
-        packed = [packer.pack(each, depth + 1) for each in args]
-        return ["x", ref, number, packed, text, None if cause is None else packer.pack(cause, depth + 1)]
+        packed = [packer.pack(each, depth + 2) for each in args]
+        return ["x", ref, number, packed, text, None if cause is None else packer.pack(cause, depth + 2)]
 
     def _write_value(self, value: Any, kind: type, base: Any, packer: Packer, depth: int) -> Node:
         place = packer.add(value)
@@ -184,7 +184,7 @@ class Objects:
         if not self.trusted and tag == "n":
             return allowed.library_value(node[1])
         if not self.trusted and tag == "u":
-            function, args, kwargs = (unpacker.unpack(each, depth + 1) for each in node[1:])
+            function, args, kwargs = (unpacker.unpack(each, depth + 2) for each in node[1:])
             if isinstance(function, type) and function in allowed.GETTERS:
                 return function(*args)
             return functools.partial(function, *args, **kwargs)
@@ -257,7 +257,7 @@ class Objects:
     def _read_error(self, node: list[Node], unpacker: Unpacker, depth: int) -> BaseException:
         _, ref, number, packed, text, cause = node
         kind = self._read_class(ref)
-        args = tuple([unpacker.unpack(each, depth + 1) for each in packed])
+        args = tuple([unpacker.unpack(each, depth + 2) for each in packed])
         if type(text) is not str or type(number) is not int:
             raise ProtocolError("no exception")
         known = self._known(number, kind) if number and type(kind) is RemoteType else None
@@ -268,7 +268,7 @@ class Objects:
         if number and type(kind) is RemoteType:
             self._theirs[number] = error
         if cause is not None:
-            above = unpacker.unpack(cause, depth + 1)
+            above = unpacker.unpack(cause, depth + 2)
             error.__cause__ = above if isinstance(above, BaseException) else None
         return error
 

@@ -36,6 +36,8 @@ SPECIAL = frozenset(
 _PLAIN_TYPES = (int, float, complex, str, bytes, list, tuple, dict, set, frozenset, decimal.Decimal, fractions.Fraction)
 OF_VALUES = frozenset(n for kind in (*_PLAIN_TYPES, datetime.datetime, datetime.timedelta) for n in dir(kind))
 QUESTIONS = frozenset(n for kind in (str, set, float) for n in dir(kind) if n.startswith(("is", "starts", "ends")))
+GENERATOR = ("send", "throw")
+"""Methods of generators that are operators, as they may raise StopIteration."""
 _new_class = type.__new__
 
 
@@ -139,7 +141,7 @@ def _exactly(kind: type, value: Any) -> Any:
 
 def get_attribute(self: Any, name: str) -> Any:
     far = handle_of(self)
-    if name.startswith("__") and name not in SPECIAL:
+    if (name.startswith("__") and name not in SPECIAL) or name == "_as_parameter_":
         raise AttributeError(name)
     if far.peer.trusted and isinstance(self, Remote):
         if name in QUESTIONS:
@@ -320,7 +322,7 @@ def decoy(value: Any) -> Any:
     return noise
 
 
-def _passed(name: str) -> Callable[..., Any]:
+def passed(name: str) -> Callable[..., Any]:
     """An operator whose result is whatever it is."""
 
     def operate(self: Any, *args: Any) -> Any:
@@ -359,7 +361,7 @@ FORWARD: dict[str, Callable[..., Any]] = {
     **{name: _unary(name) for name in allowed.UNARY},
     **{name: arithmetic(name, None) for name in allowed.ARITHMETIC},
     **{name: _order(name) for name in allowed.ORDER},
-    **{name: _passed(name) for name in allowed.PLACES},
+    **{name: passed(name) for name in allowed.PLACES},
     **{name: _awaited(name) for name in allowed.AWAITED},
     **{"__eq__": _equality(0), "__ne__": _equality(1), "__contains__": _in, "__call__": _call},
     **{"__get__": _bind, "__await__": _await},

@@ -91,6 +91,8 @@ def _of(kind: type, node: Node) -> Any:
 
 
 # --- one pair of functions a tag ----------------------------------------------------------------------------------
+# What they add to the stack is about a level of packing.py's, hence their `depth + 1`.
+
 
 
 def _scalar(tag: str, kind: type, write: Callable[[Any], list[Node]], read: Callable[..., Any]) -> None:
@@ -156,13 +158,13 @@ def _of_items(tag: str, kind: type, make: Callable[..., Any], take: Callable[[An
 
     def write(packer: Packer, value: Any, depth: int) -> Node:
         packer.open.add(place := packer.add(value))
-        node = (packer.members if in_keys else packer.row)([tag], list(take(value)), depth)
+        node = (packer.members if in_keys else packer.row)([tag], list(take(value)), depth + 1)
         packer.open.discard(place)
         return node
 
     def read(unpacker: Unpacker, node: list[Node], depth: int) -> Any:
         place = unpacker.reserve()
-        value = make(unpacker.members(node, depth) if in_keys else unpacker.row([], node, depth))
+        value = make(unpacker.members(node, depth + 1) if in_keys else unpacker.row([], node, depth + 1))
         unpacker.items[place] = value
         return value
 
@@ -192,38 +194,38 @@ def _table(tag: str, kind: Any) -> None:
 
     def write(packer: Packer, value: Any, depth: int) -> Node:
         packer.add(value)
-        return packer.pairs([tag], value, depth)
+        return packer.pairs([tag], value, depth + 1)
 
     def read(unpacker: Unpacker, node: list[Node], depth: int) -> Any:
         unpacker.items.append(table := kind())
-        return unpacker.fill(table, node, depth)
+        return unpacker.fill(table, node, depth + 1)
 
     PACK[kind], UNPACK[tag] = write, read
 
 
 _table("od", collections.OrderedDict)
-_table("n", collections.Counter)
+_table("count", collections.Counter)
 
 
 def _pack_default(packer: Packer, value: Any, depth: int) -> Node:
     packer.add(value)
-    return packer.pairs(["dd", packer.pack(value.default_factory, depth + 1)], value, depth)
+    return packer.pairs(["dd", packer.pack(value.default_factory, depth + 1)], value, depth + 1)
 
 
 def _unpack_default(unpacker: Unpacker, node: list[Node], depth: int) -> Any:
     unpacker.items.append(table := collections.defaultdict())
     table.default_factory = unpacker.unpack(node[1], depth + 1)
-    return unpacker.fill(table, node, depth, 2)
+    return unpacker.fill(table, node, depth + 1, 2)
 
 
 def _pack_deque(packer: Packer, value: Any, depth: int) -> Node:
     packer.add(value)
-    return packer.row(["q", value.maxlen], list(value), depth)
+    return packer.row(["q", value.maxlen], list(value), depth + 1)
 
 
 def _unpack_deque(unpacker: Unpacker, node: list[Node], depth: int) -> Any:
     unpacker.items.append(line := collections.deque(maxlen=node[1]))
-    line.extend(unpacker.row([], node[1:], depth))
+    line.extend(unpacker.row([], node[1:], depth + 1))
     return line
 
 
