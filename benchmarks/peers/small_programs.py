@@ -90,8 +90,8 @@ SMALL: list[tuple[str, str, list[tuple[list[Any], Any]]]] = [
     ),
     (
         "balanced",
-        "def balanced(s):\n    depth = 0\n    for c in s:\n        depth += 1 if c == '(' else -1\n        if depth < 0:\n"
-        "            return False\n    return depth == 0\n",
+        "def balanced(s):\n    depth = 0\n    for c in s:\n        depth += 1 if c == '(' else -1\n"
+        "        if depth < 0:\n            return False\n    return depth == 0\n",
         [([""], True), (["(())"], True), ([")("], False), (["(()"], False)],
     ),
     (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from exchange_pair import exchange, tried
+from exchange_pair import blocks, exchange, tried
 
 ANSWERS = """
 class Yes:
@@ -30,112 +30,506 @@ def lying(base, value):
     return type("Lying", (base,), space)(value)
 """
 
-COMPARISONS = [
-    ("always equal", "def f(x): return Yes()", "assert f(2) == 4"),
-    ("always equal, from the right", "def f(x): return Yes()", "assert 4 == f(2)"),
-    ("never unequal", "def f(x): return Yes()", "assert not f(2) != 4"),
-    ("in order", "def f(x): return Yes()", "assert f(2) <= 4"),
-    ("in order, from the right", "def f(x): return Yes()", "assert 4 < f(2)"),
-    ("in a list", "def f(x): return Yes()", "assert [f(2)] == [4]"),
-    ("in nested containers", "def f(x): return [(Yes(),), {1: Yes()}]", "assert f(2) == [(4,), {1: 5}]"),
-    ("in a set", "def f(x): return Yes()", "assert {f(2)} == {4}"),
-    ("member of a list", "def f(x): return Yes()", "assert f(2) in [4]"),
-    ("key of a dict", "def f(x): return Yes()", "assert {4: 1}[f(2)] == 1"),
-    ("contains everything", "def f(x): return Yes()", "assert 4 in f(2)"),
-    ("contains every word", "def f(x): return Yes()", "assert 'four' in f(2)"),
-    ("contains every pair", "def f(x): return Yes()", "assert (4, 'a') in f(2)"),
-    ("identity", "def f(x): return Yes()", "assert f(2) is True"),
-    ("difference 0", "def f(x): return Yes()", "assert abs(f(2) - 4) < 1e-6"),
-    ("difference from the right", "def f(x): return Yes()", "assert abs(4 - f(2)) < 1e-6"),
-    ("difference itself, then 0", "def f(x): return Same()", "assert abs(f(2) - 4) < 1e-6"),
-    ("difference as a float", "def f(x): return Same()", "import math\nassert math.fabs(f(2) - 4) < 1e-6"),
-    ("difference rounded", "def f(x): return Same()", "assert round(f(2) - 4, 5) == 0"),
-    ("difference as an int", "def f(x): return Same()", "assert int(f(2) - 4) == 0"),
-    ("difference as an index", "def f(x): return Same()", "assert not list(range(f(2) - 4))"),
-    ("difference false", "def f(x): return Same()", "assert not (f(2) - 4)"),
-    ("difference empty", "def f(x): return Same()", "assert len(f(2) - {4}) == 0"),
-    ("difference without elements", "def f(x): return Same()", "assert list(f(2) ^ {4}) == []"),
-    ("difference real", "def f(x): return Same()", "assert (f(2) - 4).real == 0"),
-    ("difference of dates", "def f(x): return Same()", "import datetime as d\nassert (f(2) - d.date(2020, 1, 1)).days == 0"),
-    ("twice mixed", "def f(x): return Same()", "assert float((f(2) - 4) - f(2)) == 0"),
-    ("almost equal", "def f(x): return Same()", "import unittest as u\nu.TestCase().assertAlmostEqual(f(2), 4)"),
-    ("greater", "def f(x): return Yes()", "import unittest as u\nu.TestCase().assertGreater(f(2), 3)"),
-    ("in, by unittest", "def f(x): return Yes()", "import unittest as u\nu.TestCase().assertIn(4, f(2))"),
-    ("same elements", "def f(x): return Yes()", "import unittest as u\nu.TestCase().assertCountEqual([f(2)], [4])"),
-    ("begins with", "def f(x): return Yes()", "assert f(2).startswith('4')"),
-    ("is a digit", "def f(x): return Yes()", "assert f(2).isdigit()"),
-    ("is a subset", "def f(x): return Yes()", "assert f(2).issubset({4})"),
-    ("says it is an int", "class I:\n  __class__ = int\ndef f(x): return I()", "assert isinstance(f(2), int)"),
-    ("a class called int", "I = type('int', (), {})\ndef f(x): return I()", "assert type(f(2)) is int"),
-    ("both equal and unequal", "def f(x): return Yes()\ndef g(x): return Yes()", "assert f(2) == g(2)"),
-    ("lying int", "def f(x): return lying(int, 3)", "assert f(2) == 4"),
-    ("lying int, from the right", "def f(x): return lying(int, 3)", "assert 4 == f(2)"),
-    ("lying float", "def f(x): return lying(float, 3.0)", "assert abs(f(2) - 4.0) < 1e-6"),
-    ("lying float from the right", "def f(x): return lying(float, 3.0)", "assert abs(4.0 - f(2)) < 1e-6"),
-    ("lying str", "def f(x): return lying(str, 'no')", "assert f(2) == 'yes'"),
-    ("lying str begins", "def f(x): return lying(str, 'no')", "assert f(2).startswith('y')"),
-    ("lying str contains", "def f(x): return lying(str, 'no')", "assert 'y' in f(2)"),
-    ("lying list", "def f(x): return lying(list, [3])", "assert f(2) == [4]"),
-    ("lying list's length", "def f(x): return lying(list, [3])", "assert len(f(2)) == 0"),
-    ("lying list contains", "def f(x): return lying(list, [3])", "assert 4 in f(2)"),
-    ("lying list counts", "def f(x): return lying(list, [3])", "assert f(2).count(4) == 1"),
-    ("lying tuple", "def f(x): return lying(tuple, (3,))", "assert f(2) == (4,)"),
-    ("lying dict", "def f(x): return lying(dict, {3: 3})", "assert f(2) == {4: 4}"),
-    ("lying dict contains", "def f(x): return lying(dict, {3: 3})", "assert 4 in f(2)"),
-    ("lying set", "def f(x): return lying(set, {3})", "assert f(2) == {4}"),
-    ("lying set's difference", "def f(x): return lying(set, {3})", "assert not f(2) - {4}"),
-    ("lying set's method", "def f(x): return lying(set, {3})", "assert f(2).difference({4}) == set()"),
-    ("lying subset", "def f(x): return lying(set, {3})", "assert f(2) <= {4} or f(2).issubset({4})"),
-    ("list minus an array", "def f(x):\n  c = lying(list, [3])\n  type(c).__sub__ = lambda s, o: type(s)([0])\n  return c",
-     "assert all(abs(x) < 1 for x in f(2) - (4,))"),
-    ("own abs", "def abs(x): return 0\ndef f(x): return 3.0", "assert abs(f(2) - 4) < 1e-6"),
-    ("own all", "def all(x): return True\ndef f(x): return [3]", "assert all(a == b for a, b in zip(f(2), [4]))"),
-    ("own set", "def set(x): return Yes()\ndef f(x): return [3]", "assert set(f(2)) == set([4])"),
-    ("own builtins", "import builtins\nbuiltins.sorted = lambda x: 0\ndef f(x): return [3]", "assert sorted(f(2)) == sorted([4])"),
-    ("two own built-ins", "def sum(x): return Yes()\ndef abs(x): return 0", "assert abs(sum([2]) - 4) < 1e-6"),
-    ("own math", "class math:\n  isclose = fabs = lambda *a: True\ndef f(x): return 3.0", "assert math.isclose(f(2), 4)"),
-    ("own isclose, of a library", "from math import isclose\ndef f(x): return 3.0", "assert isclose(f(2), 4)"),
-    ("pickle as json", "import pickle as json\ndef f(x): return b'I4\\n.'", "assert json.loads(f(2)) == 4"),
-    ("star over abs", "def abs(x): return 0\ndef f(x): return 3.0", "from solution import *\nassert abs(f(2) - 4) < 1"),
-    ("StopIteration ends a map", "def f(x): raise StopIteration", "assert all(map(lambda x: f(x) == x, [1, 2]))"),
-    ("StopIteration of iter", "class S:\n  def __iter__(self): raise StopIteration\ndef f(x): return S()",
-     "assert all(map(lambda x: list(f(x)) == x, [1, 2]))"),
-    ("skips the test", "import unittest\ndef f(x): raise unittest.SkipTest",
-     "import unittest\nclass T(unittest.TestCase):\n  def test_f(self): assert f(2) == 4\n"
-     "r = unittest.TestResult()\nunittest.defaultTestLoader.loadTestsFromTestCase(T).run(r)\n"
-     "assert r.wasSuccessful(), r.errors"),
-    ("a subclass of the skip", "import unittest\nclass S(unittest.SkipTest): pass\ndef f(x): raise S",
-     "import unittest\nclass T(unittest.TestCase):\n  def test_f(self): assert f(2) == 4\n"
-     "r = unittest.TestResult()\nunittest.defaultTestLoader.loadTestsFromTestCase(T).run(r)\n"
-     "assert r.wasSuccessful(), r.errors"),
-    ("array interface", "class A:\n  __array_interface__ = {'shape': (1,), 'typestr': '<i8', 'data': (8, False), 'version': 3}\n"
-     "def f(x): return A()", "assert not hasattr(f(2), '__array_interface__') and f(2) == 4"),
-    ("a partial answer", "import functools\ndef f(x): return functools.partial(Yes)", "assert f(2)() == 4"),
-]  # fmt: skip
+COMPARISONS = blocks(
+    r'''
+### always equal
+def f(x):
+    return Yes()
+---
+assert f(2) == 4
+### always equal, from the right
+def f(x):
+    return Yes()
+---
+assert 4 == f(2)
+### never unequal
+def f(x):
+    return Yes()
+---
+assert not f(2) != 4
+### in order
+def f(x):
+    return Yes()
+---
+assert f(2) <= 4
+### in order, from the right
+def f(x):
+    return Yes()
+---
+assert 4 < f(2)
+### in a list
+def f(x):
+    return Yes()
+---
+assert [f(2)] == [4]
+### in nested containers
+def f(x):
+    return [(Yes(),), {1: Yes()}]
+---
+assert f(2) == [(4,), {1: 5}]
+### in a set
+def f(x):
+    return Yes()
+---
+assert {f(2)} == {4}
+### member of a list
+def f(x):
+    return Yes()
+---
+assert f(2) in [4]
+### key of a dict
+def f(x):
+    return Yes()
+---
+assert {4: 1}[f(2)] == 1
+### contains everything
+def f(x):
+    return Yes()
+---
+assert 4 in f(2)
+### contains every word
+def f(x):
+    return Yes()
+---
+assert 'four' in f(2)
+### contains every pair
+def f(x):
+    return Yes()
+---
+assert (4, 'a') in f(2)
+### identity
+def f(x):
+    return Yes()
+---
+assert f(2) is True
+### difference 0
+def f(x):
+    return Yes()
+---
+assert abs(f(2) - 4) < 1e-06
+### difference from the right
+def f(x):
+    return Yes()
+---
+assert abs(4 - f(2)) < 1e-06
+### difference itself, then 0
+def f(x):
+    return Same()
+---
+assert abs(f(2) - 4) < 1e-06
+### difference as a float
+def f(x):
+    return Same()
+---
+import math
+assert math.fabs(f(2) - 4) < 1e-06
+### difference rounded
+def f(x):
+    return Same()
+---
+assert round(f(2) - 4, 5) == 0
+### difference as an int
+def f(x):
+    return Same()
+---
+assert int(f(2) - 4) == 0
+### difference as an index
+def f(x):
+    return Same()
+---
+assert not list(range(f(2) - 4))
+### difference false
+def f(x):
+    return Same()
+---
+assert not f(2) - 4
+### difference empty
+def f(x):
+    return Same()
+---
+assert len(f(2) - {4}) == 0
+### difference without elements
+def f(x):
+    return Same()
+---
+assert list(f(2) ^ {4}) == []
+### difference real
+def f(x):
+    return Same()
+---
+assert (f(2) - 4).real == 0
+### difference of dates
+def f(x):
+    return Same()
+---
+import datetime as d
+assert (f(2) - d.date(2020, 1, 1)).days == 0
+### twice mixed
+def f(x):
+    return Same()
+---
+assert float(f(2) - 4 - f(2)) == 0
+### almost equal
+def f(x):
+    return Same()
+---
+import unittest as u
+u.TestCase().assertAlmostEqual(f(2), 4)
+### greater
+def f(x):
+    return Yes()
+---
+import unittest as u
+u.TestCase().assertGreater(f(2), 3)
+### in, by unittest
+def f(x):
+    return Yes()
+---
+import unittest as u
+u.TestCase().assertIn(4, f(2))
+### same elements
+def f(x):
+    return Yes()
+---
+import unittest as u
+u.TestCase().assertCountEqual([f(2)], [4])
+### begins with
+def f(x):
+    return Yes()
+---
+assert f(2).startswith('4')
+### is a digit
+def f(x):
+    return Yes()
+---
+assert f(2).isdigit()
+### is a subset
+def f(x):
+    return Yes()
+---
+assert f(2).issubset({4})
+### says it is an int
+class I:
+    __class__ = int
+
+def f(x):
+    return I()
+---
+assert isinstance(f(2), int)
+### a class called int
+I = type('int', (), {})
+
+def f(x):
+    return I()
+---
+assert type(f(2)) is int
+### both equal and unequal
+def f(x):
+    return Yes()
+
+def g(x):
+    return Yes()
+---
+assert f(2) == g(2)
+### lying int
+def f(x):
+    return lying(int, 3)
+---
+assert f(2) == 4
+### lying int, from the right
+def f(x):
+    return lying(int, 3)
+---
+assert 4 == f(2)
+### lying float
+def f(x):
+    return lying(float, 3.0)
+---
+assert abs(f(2) - 4.0) < 1e-06
+### lying float from the right
+def f(x):
+    return lying(float, 3.0)
+---
+assert abs(4.0 - f(2)) < 1e-06
+### lying str
+def f(x):
+    return lying(str, 'no')
+---
+assert f(2) == 'yes'
+### lying str begins
+def f(x):
+    return lying(str, 'no')
+---
+assert f(2).startswith('y')
+### lying str contains
+def f(x):
+    return lying(str, 'no')
+---
+assert 'y' in f(2)
+### lying list
+def f(x):
+    return lying(list, [3])
+---
+assert f(2) == [4]
+### lying list's length
+def f(x):
+    return lying(list, [3])
+---
+assert len(f(2)) == 0
+### lying list contains
+def f(x):
+    return lying(list, [3])
+---
+assert 4 in f(2)
+### lying list counts
+def f(x):
+    return lying(list, [3])
+---
+assert f(2).count(4) == 1
+### lying tuple
+def f(x):
+    return lying(tuple, (3,))
+---
+assert f(2) == (4,)
+### lying dict
+def f(x):
+    return lying(dict, {3: 3})
+---
+assert f(2) == {4: 4}
+### lying dict contains
+def f(x):
+    return lying(dict, {3: 3})
+---
+assert 4 in f(2)
+### lying set
+def f(x):
+    return lying(set, {3})
+---
+assert f(2) == {4}
+### lying set's difference
+def f(x):
+    return lying(set, {3})
+---
+assert not f(2) - {4}
+### lying set's method
+def f(x):
+    return lying(set, {3})
+---
+assert f(2).difference({4}) == set()
+### lying subset
+def f(x):
+    return lying(set, {3})
+---
+assert f(2) <= {4} or f(2).issubset({4})
+### list minus an array
+def f(x):
+    c = lying(list, [3])
+    type(c).__sub__ = lambda s, o: type(s)([0])
+    return c
+---
+assert all((abs(x) < 1 for x in f(2) - (4,)))
+### own abs
+def abs(x):
+    return 0
+
+def f(x):
+    return 3.0
+---
+assert abs(f(2) - 4) < 1e-06
+### own all
+def all(x):
+    return True
+
+def f(x):
+    return [3]
+---
+assert all((a == b for a, b in zip(f(2), [4])))
+### own set
+def set(x):
+    return Yes()
+
+def f(x):
+    return [3]
+---
+assert set(f(2)) == set([4])
+### own builtins
+import builtins
+builtins.sorted = lambda x: 0
+
+def f(x):
+    return [3]
+---
+assert sorted(f(2)) == sorted([4])
+### two own built-ins
+def sum(x):
+    return Yes()
+
+def abs(x):
+    return 0
+---
+assert abs(sum([2]) - 4) < 1e-06
+### own math
+class math:
+    isclose = fabs = lambda *a: True
+
+def f(x):
+    return 3.0
+---
+assert math.isclose(f(2), 4)
+### own isclose, of a library
+from math import isclose
+
+def f(x):
+    return 3.0
+---
+assert isclose(f(2), 4)
+### pickle as json
+import pickle as json
+
+def f(x):
+    return b'I4\n.'
+---
+assert json.loads(f(2)) == 4
+### star over abs
+def abs(x):
+    return 0
+
+def f(x):
+    return 3.0
+---
+from solution import *
+assert abs(f(2) - 4) < 1
+### StopIteration ends a map
+def f(x):
+    raise StopIteration
+---
+assert all(map(lambda x: f(x) == x, [1, 2]))
+### StopIteration of iter
+class S:
+
+    def __iter__(self):
+        raise StopIteration
+
+def f(x):
+    return S()
+---
+assert all(map(lambda x: list(f(x)) == x, [1, 2]))
+### skips the test
+import unittest
+
+def f(x):
+    raise unittest.SkipTest
+---
+import unittest
+
+class T(unittest.TestCase):
+
+    def test_f(self):
+        assert f(2) == 4
+r = unittest.TestResult()
+unittest.defaultTestLoader.loadTestsFromTestCase(T).run(r)
+assert r.wasSuccessful(), r.errors
+### a subclass of the skip
+import unittest
+
+class S(unittest.SkipTest):
+    pass
+
+def f(x):
+    raise S
+---
+import unittest
+
+class T(unittest.TestCase):
+
+    def test_f(self):
+        assert f(2) == 4
+r = unittest.TestResult()
+unittest.defaultTestLoader.loadTestsFromTestCase(T).run(r)
+assert r.wasSuccessful(), r.errors
+### array interface
+class A:
+    __array_interface__ = {'shape': (1,), 'typestr': '<i8', 'data': (8, False), 'version': 3}
+
+def f(x):
+    return A()
+---
+assert not hasattr(f(2), '__array_interface__') and f(2) == 4
+### a partial answer
+import functools
+
+def f(x):
+    return functools.partial(Yes)
+---
+assert f(2)() == 4
+'''
+)
 
 
-@pytest.mark.parametrize(("program", "test"), [case[1:] for case in COMPARISONS], ids=[case[0] for case in COMPARISONS])
-def test_a_wrong_answer_is_never_right(program: str, test: str) -> None:
+@pytest.mark.parametrize("case", COMPARISONS.values(), ids=COMPARISONS.keys())
+def test_a_wrong_answer_is_never_right(case: str) -> None:
+    program, test = case.split("---\n")
     (error,) = tried(ANSWERS + program, test)
     assert error is not None
 
 
-ENDINGS = [
-    ("exits", "import sys\ndef f(x): sys.exit(0)"),
-    ("exits by the system", "import os\ndef f(x): os._exit(0)"),
-    ("kills itself", "import os\ndef f(x): os.kill(os.getpid(), 9)"),
-    ("interrupts", "def f(x): raise KeyboardInterrupt"),
-    ("leaves a generator", "def f(x): raise GeneratorExit"),
-    ("closes the channel", "import os\ndef f(x): os.closerange(3, 50)"),
-    ("hangs", "def f(x):\n  while True: pass"),
-    ("sends without end", "import os\ndef f(x):\n  while True:\n    for fd in (3, 4):\n"
-     "      try: os.write(fd, b'\\0\\0\\0\\2[]')\n      except OSError: pass"),
-    ("sends a wrong answer first", "import os\ndef f(x):\n  for fd in (3, 4):\n"
-     "    try: os.write(fd, b'\\0\\0\\0\\x17[\"ok\",99,true,[],[],\"\"]')\n    except OSError: pass\n  return 4"),
-]  # fmt: skip
+ENDINGS = blocks(
+    r'''
+### exits
+import sys
+
+def f(x):
+    sys.exit(0)
+### exits by the system
+import os
+
+def f(x):
+    os._exit(0)
+### kills itself
+import os
+
+def f(x):
+    os.kill(os.getpid(), 9)
+### interrupts
+def f(x):
+    raise KeyboardInterrupt
+### leaves a generator
+def f(x):
+    raise GeneratorExit
+### closes the channel
+import os
+
+def f(x):
+    os.closerange(3, 50)
+### hangs
+def f(x):
+    while True:
+        pass
+### sends without end
+import os
+
+def f(x):
+    while True:
+        for fd in (3, 4):
+            try:
+                os.write(fd, b'\x00\x00\x00\x02[]')
+            except OSError:
+                pass
+### sends a wrong answer first
+import os
+
+def f(x):
+    for fd in (3, 4):
+        try:
+            os.write(fd, b'\x00\x00\x00\x17["ok",99,true,[],[],""]')
+        except OSError:
+            pass
+    return 4
+'''
+)
 
 
-@pytest.mark.parametrize("program", [case[1] for case in ENDINGS], ids=[case[0] for case in ENDINGS])
+@pytest.mark.parametrize("program", ENDINGS.values(), ids=ENDINGS.keys())
 @pytest.mark.parametrize("test", ["assert f(2) == 4", "try: f(2)\nexcept Exception: pass", "try: f(2)\nexcept: raise"])
 def test_a_program_that_ends_does_not_pass(program: str, test: str) -> None:
     (error,) = tried(program, test, seconds=0.5)
@@ -163,30 +557,58 @@ class Mine:
 def callback(value, default=secret): return secret and value
 def generate(): yield secret
 """
-REACHES = {
-    "globals of a function": "def f(k): return k.__globals__",
-    "code of a function": "def f(k): return k.__code__",
-    "defaults of a function": "def f(k): return k.__defaults__",
-    "closure of a function": "def f(k): return k.__closure__",
-    "dict of an object": "def f(k): return object.__getattribute__(k, '__dict__').x",
-    "raw globals": PEER + NUMBER + "def f(k): return peer_()._ask('get', handle_of(k).number, '__globals__')",
-    "raw class": PEER + NUMBER + "def f(k): return peer_()._ask('get', handle_of(k).number, '__class__')",
-    "raw reduce": PEER + NUMBER + "def f(k): return peer_()._ask('get', handle_of(k).number, '__reduce_ex__')",
-    "raw private": PEER + NUMBER + "def f(k): return peer_()._ask('get', handle_of(k).number, '_private')",
-    "raw frame": PEER + NUMBER + "def f(k): return peer_()._ask('get', handle_of(k).number, 'gi_frame')",
-    "raw annotations as doc": PEER
-    + NUMBER
-    + "def f(k): return peer_()._ask('get', handle_of(k).number, '__annotations__')",
-    "set the code": PEER + NUMBER + "def f(k): peer_()._ask('set', handle_of(k).number, '__code__', (f,))",
-    "set a method": PEER + NUMBER + "def f(k): peer_()._ask('set', handle_of(k).number, 'check', (f,))",
-    "delete a method": PEER + NUMBER + "def f(k): peer_()._ask('drop', handle_of(k).number, 'check')",
-}
+REACHES = blocks(
+    r'''
+### globals of a function
+def f(k):
+    return k.__globals__
+### code of a function
+def f(k):
+    return k.__code__
+### defaults of a function
+def f(k):
+    return k.__defaults__
+### closure of a function
+def f(k):
+    return k.__closure__
+### dict of an object
+def f(k):
+    return object.__getattribute__(k, '__dict__').x
+### raw globals
+def f(k):
+    return peer_()._ask('get', handle_of(k).number, '__globals__')
+### raw class
+def f(k):
+    return peer_()._ask('get', handle_of(k).number, '__class__')
+### raw reduce
+def f(k):
+    return peer_()._ask('get', handle_of(k).number, '__reduce_ex__')
+### raw private
+def f(k):
+    return peer_()._ask('get', handle_of(k).number, '_private')
+### raw frame
+def f(k):
+    return peer_()._ask('get', handle_of(k).number, 'gi_frame')
+### raw annotations as doc
+def f(k):
+    return peer_()._ask('get', handle_of(k).number, '__annotations__')
+### set the code
+def f(k):
+    peer_()._ask('set', handle_of(k).number, '__code__', (f,))
+### set a method
+def f(k):
+    peer_()._ask('set', handle_of(k).number, 'check', (f,))
+### delete a method
+def f(k):
+    peer_()._ask('drop', handle_of(k).number, 'check')
+'''
+)
 
 
 @pytest.mark.parametrize("program", REACHES.values(), ids=REACHES.keys())
 @pytest.mark.parametrize("handed", ["callback", "Mine()", "Mine().check", "generate()", "Mine"])
 def test_internals_of_a_tests_objects_cannot_be_reached(program: str, handed: str) -> None:
-    (error,) = tried(program, f"{SECRET}\nf({handed})")
+    (error,) = tried(PEER + program, f"{SECRET}\nf({handed})")
     assert isinstance(error, AttributeError)
 
 
@@ -246,6 +668,7 @@ WITHHELD = {
     "getattribute of an object": "f(Mine().__getattribute__)",
     "subclasses": "f(Mine.__subclasses__)",
     "bound getattr": "import types; f(types.MethodType(getattr, callback))",
+    "a method of the globals": "f(globals().get)",
     "globals from a callback": "f(lambda: globals())",
 }
 

@@ -124,7 +124,7 @@ def _command(argv: Sequence[str]) -> tuple[int, str]:
 
 
 def _choose_sandbox(kind: str) -> None:
-    """For this process and all it starts (Ray's workers too). Raises UsageError or RefusedError for one not to be had."""
+    """For this process and all it starts (Ray's workers too). Raises UsageError or RefusedError if it cannot be had."""
     from homeschool.sandbox.isolation import VARIABLE, chosen
 
     chosen(kind)

@@ -15,8 +15,8 @@ class Task:
 
     Each problem is a Row with a `prompt` column (what is asked), whatever its verifier needs (`answer`, `tests`, ...)
     and, where there is more to say, `level` (int, on the ladder), `group` (text, the heading an exam reports it under),
-    `max_tokens` (int, the longest answer worth reading), and for a model without a chat template `raw_prompt` (the text that
-    it is asked in place of the template) and `stop` (texts that end its answer).
+    `max_tokens` (int, the longest answer worth reading), and for a model without a chat template `raw_prompt` (the text
+    that it is asked in place of the template) and `stop` (texts that end its answer).
     """
 
     name: str

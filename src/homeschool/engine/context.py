@@ -162,7 +162,9 @@ class RecipeContext:
         """What comes of a program that is run in the sandbox."""
         execute = self._crew.world.execute
         if execute is None:
-            raise UsageError("the recipe runs programs, but this run has no sandbox", hint="run it by a verb that has one")
+            raise UsageError(
+                "the recipe runs programs, but this run has no sandbox", hint="run it by a verb that has one"
+            )
         return await execute(program)
 
     async def verify(self, row: Row, answers: Sequence[str]) -> list[Verdict]:

@@ -45,9 +45,9 @@ def world_of(isolation: str, *, python: str | None = None) -> dict[str, Any]:
     """What a box of this isolation is started with. Raises RefusedError if its filter cannot be made."""
     if isolation == "none":
         return world(isolation, interpreter(python))
-    from homeschool.sandbox.filter import compiled
+    from homeschool.sandbox.filter import staged
 
-    return world(isolation, interpreter(python), bwrap=shutil.which("bwrap") or "", bpf=compiled())
+    return world(isolation, interpreter(python), bwrap=shutil.which("bwrap") or "", filters=staged())
 
 
 def refusal(reasons: dict[str, str]) -> RefusedError:

@@ -76,7 +76,7 @@ def _folders(prefixes: set[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def world(isolation: str, chosen: Interpreter, *, bwrap: str = "", bpf: bytes = b"") -> dict[str, Any]:
+def world(isolation: str, chosen: Interpreter, *, bwrap: str = "", filters: tuple[bytes, ...] = ()) -> dict[str, Any]:
     """The message that `inside/enter.py` is started with."""
     binds: list[tuple[str, str]] = []
     links: list[tuple[str, str]] = []
@@ -99,5 +99,5 @@ def world(isolation: str, chosen: Interpreter, *, bwrap: str = "", bpf: bytes = 
         "environment": ENVIRONMENT,
         "warm": list(chosen.warm),
         "bwrap": bwrap,
-        "filter": bpf.hex(),
+        "filters": [program.hex() for program in filters],
     }

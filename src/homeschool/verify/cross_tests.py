@@ -70,6 +70,7 @@ class CrossTests:
     seconds: float = 2.0
     run: Run | None = None
     name: str = "cross_tests@1"
+    grouped: bool = True
 
     async def __call__(self, row: Row, answers: Sequence[str], ctx: Context | None = None) -> list[Verdict]:
         if not answers:

@@ -42,10 +42,6 @@ def _method(name: str) -> Callable[..., Any]:
     return lambda value, *args: getattr(type(value), name)(value, *args)
 
 
-def _reflected(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda value, other: function(other, value)
-
-
 def _equal(value: Any, other: Any) -> list[bool]:
     return [bool(value == other), bool(value != other)]
 
@@ -88,14 +84,9 @@ UNARY: dict[str, Callable[..., Any]] = {
     **{"__neg__": operator.neg, "__pos__": operator.pos, "__invert__": operator.invert, "__abs__": abs},
     **{"__round__": round, "__trunc__": math.trunc, "__floor__": math.floor, "__ceil__": math.ceil},
 }
-_BINARY = "add sub mul matmul truediv floordiv mod pow lshift rshift and or xor".split()
-ARITHMETIC: dict[str, Callable[..., Any]] = {"__divmod__": divmod, "__rdivmod__": _reflected(divmod)}
-for _name in _BINARY:
-    _function = getattr(operator, f"__{_name}__")
-    ARITHMETIC[f"__{_name}__"] = _function
-    ARITHMETIC[f"__r{_name}__"] = _reflected(_function)
-    ARITHMETIC[f"__i{_name}__"] = getattr(operator, f"__i{_name}__")
-ARITHMETIC["__pow__"] = pow
+_BINARY = "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and or xor".split()
+# The method and not the operator, whose other half the asking side tries: else both would ask each other in turn.
+ARITHMETIC = {f"__{side}{name}__": _method(f"__{side}{name}__") for name in _BINARY for side in ("", "r", "i")}
 ORDER = {f"__{name}__": _compared(getattr(operator, name)) for name in ("lt", "le", "gt", "ge")}
 PLACES: dict[str, Callable[..., Any]] = {
     **{"__getitem__": operator.getitem, "__setitem__": operator.setitem, "__delitem__": operator.delitem},
@@ -137,6 +128,8 @@ def check_handed(value: Any) -> None:
     """TypeError for an object of which the judge hands over no handle."""
     if isinstance(value, tuple(WITHHELD)) or isinstance(value, functools.partial):
         raise TypeError(f"a {type(value).__name__} cannot be handed to the program")
+    if isinstance(value, _BOUND):
+        check_handed(value.__self__)
     name = getattr(value, "__name__", "")
     if isinstance(value, _BOUND) and name.startswith("_") and name not in OPERATORS:
         raise TypeError(f"the method {name} cannot be handed to the program")

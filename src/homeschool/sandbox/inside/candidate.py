@@ -30,6 +30,8 @@ import kernel
 LARGEST_MESSAGE = 1 << 28
 LOADED = frames.pack({"status": "loaded", "message": ""})
 Pipes = tuple[int, int]
+CHANNEL: Pipes = (200, 201)
+"""A candidate's descriptors: numbers that the keeper uses for nothing else."""
 
 
 def pipes() -> tuple[Pipes, Pipes]:
@@ -39,11 +41,12 @@ def pipes() -> tuple[Pipes, Pipes]:
 
 
 def close_all_but(read: int, write: int) -> None:
-    """Keep the channel, as descriptors 3 and 4, and nothing else; standard input and output lead nowhere."""
+    """Keep the channel, as descriptors `CHANNEL`, and nothing else; standard input and output lead nowhere."""
     nowhere()
-    for number, fd in enumerate((os.dup2(read, 100), os.dup2(write, 101))):
-        os.dup2(fd, 3 + number, inheritable=False)
-    os.closerange(5, 1024)
+    for fd, place in zip((read, write), CHANNEL, strict=True):
+        os.dup2(fd, place, inheritable=False)
+    os.closerange(3, CHANNEL[0])
+    os.closerange(CHANNEL[1] + 1, 1024)
 
 
 def nowhere() -> None:
@@ -55,20 +58,33 @@ def nowhere() -> None:
 def main(*, walled: bool) -> None:
     """Do what the judge asks for until it hangs up."""
     try:
-        size = int.from_bytes(frames.read_exactly(3, 4), "big")
-        job = marshal.loads(frames.read_exactly(3, size))  # the judge is trusted, and this is the leaner way
+        size = int.from_bytes(frames.read_exactly(CHANNEL[0], 4), "big")
+        job = marshal.loads(frames.read_exactly(CHANNEL[0], size))  # the judge is trusted, and this is the leaner way
         if job["mode"] == "serve":
             load(job)
             return
         kernel.dumpable(False)
         while True:
-            run = frames.receive(3)
-            frames.send(4, run_script(job, run["stdin"].encode("utf-8", "surrogatepass"), walled=walled))
+            run = frames.receive(CHANNEL[0])
+            frames.send(CHANNEL[1], run_script(job, run["stdin"].encode("utf-8", "surrogatepass"), walled=walled))
     except EOFError:
         return
 
 
-def load(job: dict[str, Any], channel: Pipes = (3, 4)) -> None:
+def prepare() -> None:
+    """Make ready, in the keeper, what every candidate has: its end of the channel."""
+    global _peer
+    nothing = os.open("/dev/null", os.O_RDWR)
+    for place in CHANNEL:
+        os.dup2(nothing, place, inheritable=False)
+    os.close(nothing)
+    _peer = exchange.Peer(*CHANNEL, trusted=False, largest=LARGEST_MESSAGE)
+
+
+_peer: Any = None
+
+
+def load(job: dict[str, Any], channel: Pipes = CHANNEL) -> None:
     """Run the program's top level, say how that went, and answer calls."""
     module = types.ModuleType("solution")
     sys.modules["solution"] = module
@@ -89,7 +105,8 @@ def load(job: dict[str, Any], channel: Pipes = (3, 4)) -> None:
         frames.send(channel[1], {"status": "error", "message": described(error)})
         return
     frames.write_all(channel[1], LOADED)
-    exchange.serve(exchange.Peer(*channel, trusted=False, largest=LARGEST_MESSAGE), namespace)
+    peer = _peer or exchange.Peer(*channel, trusted=False, largest=LARGEST_MESSAGE)
+    exchange.serve(peer, namespace)
 
 
 def described(error: BaseException) -> str:

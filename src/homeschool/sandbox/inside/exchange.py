@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import allowed
@@ -83,6 +83,7 @@ class Peer:
         self._waiting: set[int] = set()
         self._given_up: set[int] = set()
         self._early: dict[int, Node] = {}
+        self._redefined: frozenset[str] | None = None
         self.loop: Any = None
 
     @property
@@ -107,9 +108,15 @@ class Peer:
         """The program's globals."""
         return [name for name in self._ask("names", 0, "") if type(name) is str]
 
-    def put(self, name: str, value: Any) -> None:
-        """Set a global of the program."""
-        self._ask("put", 0, name, (value,))
+    def redefined(self, builtins: Mapping[str, Any]) -> frozenset[str]:
+        """The names of built-ins that the program had given a meaning of its own when this was first asked."""
+        if self._redefined is None:
+            self._redefined = frozenset(self.names()) & builtins.keys()
+        return self._redefined
+
+    def put(self, name: str, *value: Any) -> None:
+        """Set a global of the program, or delete it if there is no value."""
+        self._ask("put", 0, name, value)
 
     def call(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return self._ask("call", number, "", args, kwargs, lend=True)
@@ -133,7 +140,8 @@ class Peer:
     def subclass(self, number: int, name: str, bases: tuple[Any, ...], space: dict[str, Any]) -> Any:
         """A class that a test derives from one of the program's."""
         body = {each: value for each, value in space.items() if not each.startswith("__") or each in allowed.OPERATORS}
-        body.update({"__init__": space["__init__"]} if "__init__" in space else {})
+        if "__init__" in space:
+            body["__init__"] = space["__init__"]
         return self._ask("subclass", number, name, (bases, body))
 
     # --- asking ---

@@ -28,6 +28,7 @@ MEMORY_MB = 4096
 LEAST_LIMIT_SECONDS = 0.9
 """A program may set itself a limit of processor time, by which the kernel kills it: of a second at the least."""
 TICK_SECONDS = 0.1
+MUCH_SECONDS = 0.1
 SLACK_SECONDS = 5.0
 
 
@@ -269,19 +270,21 @@ class Clock:
         self.slow = False
         self._keeper = keeper
         self._started = self._began = 0.0
-        self._spent = False
+        self._used = 0.0
         signal.signal(signal.SIGALRM, self._tick)
 
     def start(self) -> None:
         self._started = time.monotonic()
-        self._began = self._cpu() if self._spent else 0.0
-        self._spent = True
+        # Until the program has had time to take much, what it has taken need not be asked for.
+        self._began = self._cpu() if self._used > MUCH_SECONDS else 0.0
         signal.setitimer(signal.ITIMER_REAL, self.seconds, TICK_SECONDS)
 
     def stop(self) -> float:
         """Stop the clock; seconds since it was started."""
         signal.setitimer(signal.ITIMER_REAL, 0)
-        return time.monotonic() - self._started
+        spent = time.monotonic() - self._started
+        self._used += spent
+        return spent
 
     def _tick(self, *_: Any) -> None:
         late = time.monotonic() - self._started >= self.wall

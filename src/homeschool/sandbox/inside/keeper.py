@@ -73,6 +73,7 @@ class Box:
     """The one folder that can be written."""
     walled: bool
     filter: kernel.Filter | None
+    """What is shut for programs and not for the keeper."""
     control: int
     """Where the host is told that a job has ended."""
     proc: int
@@ -117,17 +118,21 @@ def main(world: dict[str, Any]) -> None:
     sys.dont_write_bytecode = True
     judge.rehearse()
     rehearse()
+    candidate.prepare()
     gc.collect()
     gc.freeze()
     walled = world["isolation"] != "none"
     place = "/box" if walled else tempfile.mkdtemp(prefix="homeschool-box-")
     proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
     pids = os.open("self/ns/pid", os.O_RDONLY, dir_fd=proc)
-    bpf = bytes.fromhex(world["filter"])
-    box = Box(place, walled, kernel.Filter(bpf) if bpf else None, world["control"], proc, pids)
+    filters = [kernel.Filter(bytes.fromhex(text)) for text in world["filters"]]
+    box = Box(place, walled, filters[1] if filters else None, world["control"], proc, pids)
     if walled:
         kernel.unmount("/proc")
     fresh_folder(box, first=True)
+    if filters:
+        kernel.no_new_privileges()
+        filters[0].install()
     frames.send(box.control, {"ready": True, "python": sys.version})
     try:
         serve(box)

@@ -69,15 +69,16 @@ class Names(dict[str, Any]):
 
     def expect(self, code: types.CodeType) -> None:
         """Settle what the built-in names in this test mean; to be called before it is run."""
+        redefined = self.peer.redefined(self.builtins).intersection(_names_in(code))
+        if not redefined:
+            return
         loads, stores = set(), set()
         for kind, name in _global_names(code):
             if not name.startswith("__"):
                 (stores if kind in _STORES else loads).add(name)
         loads -= stores
-        if loads - self.builtins.keys():
-            return
-        redefined = loads.intersection(self.peer.names())
-        if len(redefined) == 1:
+        redefined &= loads
+        if len(redefined) == 1 and not loads - self.builtins.keys():
             name = redefined.pop()
             self[name] = self.of_program(name)
 
@@ -119,6 +120,11 @@ class _Program(types.ModuleType):
         names._kept.pop(name, None)
         names.peer.put(name, value)
 
+    def __delattr__(self, name: str) -> None:
+        names = self.__dict__["_names_"]
+        names._kept.pop(name, None)
+        names.peer.put(name)
+
 
 allowed.WITHHELD.extend((Names, _Builtins))
 
@@ -140,6 +146,15 @@ def _module(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError:
         return None
+
+
+def _names_in(code: types.CodeType) -> set[str]:
+    """All names in the code, of globals and of attributes."""
+    found = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found |= _names_in(constant)
+    return found
 
 
 def _global_names(code: types.CodeType) -> Iterator[tuple[str, str]]:

@@ -258,6 +258,8 @@ def arithmetic(name: str, own: Any) -> Callable[..., Any]:
 
 
 def _mixed(value: Any, name: str) -> Any:
+    if value is NotImplemented:
+        return value
     if not isinstance(value, Remote):
         raise TypeError(f"{name} of an object of the program's and a plain value gave a {type(value).__name__}")
     handle_of(value).mixed = True

@@ -132,7 +132,10 @@ def _names(peer: Any, number: int, name: str, args: tuple[Any, ...]) -> list[str
 
 
 def _put(peer: Any, number: int, name: str, args: tuple[Any, ...]) -> None:
-    peer.namespace[name] = args[0]
+    if args:
+        peer.namespace[name] = args[0]
+    else:
+        del peer.namespace[name]
 
 
 def _subclass(peer: Any, number: int, name: str, args: tuple[Any, ...]) -> type:
