@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 INSIDE = Path(__file__).parent.parent / "src" / "homeschool" / "sandbox" / "inside"
+SOURCES = Path(__file__).parent / "sandbox" / "exchange"
 if str(INSIDE) not in sys.path:
     sys.path.append(str(INSIDE))  # at the end: they are top-level modules only inside the sandbox
 
@@ -76,7 +77,9 @@ def verdict(peer: exchange.Peer, test: str) -> BaseException | None:
     return None if names.used else LookupError("the test never looked at the program")
 
 
-def tried(program: str | Serve, *tests: str, seconds: float = 10.0, largest: int = 1 << 20) -> list[BaseException | None]:
+def tried(
+    program: str | Serve, *tests: str, seconds: float = 10.0, largest: int = 1 << 20
+) -> list[BaseException | None]:
     with judge_of(program, seconds=seconds, largest=largest) as peer:
         return [verdict(peer, test) for test in tests]
 
@@ -105,7 +108,12 @@ def _numbered(node: Any, number: int) -> Any:
     return number if node == "N" else node
 
 
-def blocks(text: str) -> dict[str, str]:
-    """Sources by name, each begun by a line `### name`."""
-    found = (part.partition("\n") for part in text.split("### ")[1:])
-    return {name: source for name, _, source in found}
+def source(name: str) -> str:
+    """A program that tests of the exchange use."""
+    return (SOURCES / name).read_text(encoding="utf-8")
+
+
+def blocks(name: str) -> dict[str, str]:
+    """The sources in a file, each begun by a line `### title`."""
+    found = (part.partition("\n") for part in source(name).split("### ")[1:])
+    return {title: text for title, _, text in found}

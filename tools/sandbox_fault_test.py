@@ -39,7 +39,7 @@ KINDS: tuple[Kind, ...] = (
     ("exits", lambda n: Program(f"import os\ndef f(x):\n    os._exit({n % 250})", ("assert f(1) == 1",)), "exit"),
     ("script", lambda n: Program("print(int(input()) * 2)", (Case(str(n), str(2 * n)),)), "passed"),
     ("slow", lambda n: Program(f"def f(x):\n    while {n + 1}: pass", ("assert f(1) == 1",), limits=SHORT), "timeout"),
-    ("large", lambda n: Program("def f(x):\n    return len([0] * x)", (f"assert f({10**9 + n})",)), "error"),
+    ("large", lambda n: Program("def f(x):\n    return len([0] * x)", (f"assert f({10**9 + n})",)), "memory"),
 )
 WEIGHTS = (40, 15, 10, 5, 20, 1, 4)
 

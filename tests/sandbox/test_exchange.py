@@ -1,18 +1,19 @@
-"""What an honest program gives its test: values, objects, exceptions, callbacks, changes in place, real public tests."""
+"""The limits of the exchange, and bytes that no honest program sends."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from pathlib import Path
 
 import pytest
-from exchange_pair import answering, exchange, frame, judge_of, tried, verdict
+from exchange_pair import answering, exchange, frame, judge_of, source, tried, verdict
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-DATA = Path(__file__).parents[3] / "shared" / "data" / "code"
+PROGRAM = source("honest_program.txt")
+
+
 # --- limits -------------------------------------------------------------------------------------------------------
 
 
@@ -29,7 +30,9 @@ def test_limits_have_errors_of_their_own() -> None:
         assert isinstance(verdict(peer, "give(1)"), exchange.GoneError)
 
 
-@pytest.mark.parametrize("body", ["time.sleep(9)", "[0 for _ in iter(int, 1)]", "[k() for _ in iter(int, 1)]", "os.read(3, 1 << 20)"])
+@pytest.mark.parametrize(
+    "body", ["time.sleep(9)", "[0 for _ in iter(int, 1)]", "[k() for _ in iter(int, 1)]", "os.read(3, 1 << 20)"]
+)
 def test_the_deadline_holds(body: str) -> None:
     started = time.monotonic()
     (error,) = tried(f"import os, time\ndef f(k):\n  {body}", "f(lambda: 1)", seconds=0.3)
@@ -108,18 +111,30 @@ def test_bytes_that_are_no_message_end_in_an_error_of_the_exchange(replies: tupl
 
 
 nodes = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 9) | st.floats() | st.sampled_from(["", "a", "N", "__len__", "object", "list"]),
-    lambda inner: st.lists(inner, max_size=5)
-    | st.tuples(st.sampled_from([*"ltdszbiCrDFvhxcynu$@T:aq", "dd", "od", "count", "path", "numpy", "date"]), inner, inner, inner).map(list)
-    | st.dictionaries(st.text(max_size=2), inner, max_size=2),
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 9)
+    | st.floats()
+    | st.sampled_from(["", "a", "N", "__len__", "object", "list"]),
+    lambda inner: (
+        st.lists(inner, max_size=5)
+        | st.tuples(
+            st.sampled_from([*"ltdszbiCrDFvhxcynu$@T:aq", "dd", "od", "count", "path", "numpy", "date"]),
+            inner,
+            inner,
+            inner,
+        ).map(list)
+        | st.dictionaries(st.text(max_size=2), inner, max_size=2)
+    ),
     max_leaves=12,
 )
+lists = nodes | st.just([])
+asked = st.sampled_from(["call", "op", "get", "set", "run"])
 messages = st.one_of(
     nodes,
-    st.tuples(st.sampled_from(["ok", "no", "exit", "deep"]), st.just(1), nodes, nodes | st.just([]), nodes | st.just([]), nodes).map(list),
-    st.tuples(st.sampled_from(["call", "op", "get", "set", "run"]), st.just(5), nodes, nodes | st.just("__eq__"), nodes, nodes,
-              nodes | st.just([]), nodes | st.just([]), nodes).map(list),
-)  # fmt: skip
+    st.tuples(st.sampled_from(["ok", "no", "exit", "deep"]), st.just(1), nodes, lists, lists, nodes).map(list),
+    st.tuples(asked, st.just(5), nodes, nodes | st.just("__eq__"), nodes, nodes, lists, lists, nodes).map(list),
+)
 
 
 def end_of(sent: bytes) -> list[object]:
@@ -150,30 +165,42 @@ def end_of(sent: bytes) -> list[object]:
     return seen
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(sent=st.lists(messages | st.binary(max_size=40), max_size=3))
 def test_messages_of_junk_end_in_an_error_of_the_exchange(sent: list[object]) -> None:
     end_of(b"".join(each if isinstance(each, bytes) else frame(each) for each in sent))
 
 
+NODE = [2, [[4, [], ["A", "m", "", "object", ["__len__", "__eq__"], []]]], ["B", "m", "d", "object", [], []]]
+STACK = [7, [], ["Stack", "m", "", "list", ["__len__"], ["append"]]]
+FAULT = [8, ["ValueError"], ["E", "m", "", "exception", [], []]]
 HONEST = [
-    ["ok", 1, ["h", 3, [2, [[4, [], ["A", "m", "", "object", ["__len__", "__eq__"], []]]], ["B", "m", "d", "object", [], []]]], [], [], ""],
+    ["ok", 1, ["h", 3, NODE], [], [], ""],
     ["call", 5, 3, "", [], {}, [[0, 7, ["s", 9]]], [], False],
-    ["ok", 2, ["v", 6, [7, [], ["Stack", "m", "", "list", ["__len__"], ["append"]]], False, ["l", 1]], [[0, 6, ["d", 1, 2]]], [[3, 1]], ""],
-    ["no", 3, ["x", [8, ["ValueError"], ["E", "m", "", "exception", [], []]], 9, [1, ["d", 1, 2]], "text", None], [], [], ""],
-]  # fmt: skip
+    ["ok", 2, ["v", 6, STACK, False, ["l", 1]], [[0, 6, ["d", 1, 2]]], [[3, 1]], ""],
+    ["no", 3, ["x", FAULT, 9, [1, ["d", 1, 2]], "text", None], [], [], ""],
+]
 STREAM = b"".join(frame(message) for message in HONEST)
 
 
 def test_the_honest_stream_is_understood() -> None:
     first, remote, second, called, stack, _, error = end_of(STREAM)
     assert first == [1, {2: 3}, {4}] and second == [1, {1: 2}, {9}] and called == "called" and stack == [1]
-    assert type(remote).__name__ == "B" and isinstance(error, ValueError) and error.args == (1, {1: 2}) and str(error) == "text"
+    assert (
+        type(remote).__name__ == "B"
+        and isinstance(error, ValueError)
+        and error.args == (1, {1: 2})
+        and str(error) == "text"
+    )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(st.tuples(st.integers(0, len(STREAM) - 1), st.sampled_from(list(b'[]"0123489ltvhxc,-\x00'))), max_size=4))
-def test_an_honest_stream_that_was_tampered_with_ends_in_an_error_of_the_exchange(changes: list[tuple[int, int]]) -> None:
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.tuples(st.integers(0, len(STREAM) - 1), st.sampled_from(list(b'[]"0123489ltvhxc,-\x00'))), max_size=4)
+)
+def test_an_honest_stream_that_was_tampered_with_ends_in_an_error_of_the_exchange(
+    changes: list[tuple[int, int]],
+) -> None:
     stream = bytearray(STREAM)
     for place, byte in changes:
         stream[place] = byte

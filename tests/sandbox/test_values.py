@@ -43,7 +43,7 @@ def same(a: Any, b: Any) -> bool:
     if type(a) is not type(b):
         return False
     if isinstance(a, float):
-        return math.isnan(a) and math.isnan(b) or (a == b and math.copysign(1, a) == math.copysign(1, b))
+        return (math.isnan(a) and math.isnan(b)) or (a == b and math.copysign(1, a) == math.copysign(1, b))
     if isinstance(a, (list, tuple, collections.deque)):
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, dict):
@@ -53,13 +53,14 @@ def same(a: Any, b: Any) -> bool:
 
 zones = st.none() | st.integers(-1439, 1439).map(lambda m: datetime.timezone(datetime.timedelta(minutes=m)))
 keys = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(st.characters()) | st.binary() | st.floats(allow_nan=False) | st.fractions()
-    | st.decimals(allow_nan=False) | st.dates() | st.timedeltas() | st.times() | st.complex_numbers(allow_nan=False) | st.just(...),
+    st.none() | st.booleans() | st.integers() | st.text(st.characters()) | st.binary() | st.floats(allow_nan=False)
+    | st.fractions() | st.decimals(allow_nan=False) | st.dates() | st.timedeltas() | st.times() | st.just(...)
+    | st.complex_numbers(allow_nan=False),
     lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=3),
     max_leaves=4,
 )  # fmt: skip
 plain = st.recursive(
-    keys | st.floats() | st.datetimes(timezones=zones) | st.builds(bytearray, st.binary()) | st.integers(1 << 60, 1 << 70)
+    keys | st.floats() | st.datetimes(timezones=zones) | st.builds(bytearray, st.binary()) | st.integers(2**60, 2**70)
     | st.builds(range, st.integers(), st.integers(), st.integers(1, 9)),
     lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(keys, inner) | st.sets(keys)
     | st.builds(collections.deque, st.lists(inner, max_size=3), st.none() | st.just(9)) | st.builds(slice, inner, inner)
@@ -75,14 +76,40 @@ def test_plain_values_arrive_as_they_are(value: Any) -> None:
 
 
 def test_odd_values_arrive_as_they_are() -> None:
-    odd = ["\ud800", "\ud83d\ude00", "\udcff\0\u2028", -0.0, math.inf, -math.inf, math.nan, 2**63, -(2**63), -(2**63) - 1, 3**9999]
+    odd = [
+        "\ud800",
+        "\ud83d\ude00",
+        "\udcff\0\u2028",
+        -0.0,
+        math.inf,
+        -math.inf,
+        math.nan,
+        2**63,
+        -(2**63),
+        -(2**63) - 1,
+        3**9999,
+    ]
     assert same(sent(odd), odd) and len(sent("\ud83d\ude00")) == 2
-    both = [NotImplemented, ..., int, ValueError, type(None), collections.Counter, object, slice(1, [2]), pathlib.PurePosixPath("a/b")]
+    both = [
+        NotImplemented,
+        ...,
+        int,
+        ValueError,
+        type(None),
+        collections.Counter,
+        object,
+        slice(1, [2]),
+        pathlib.PurePosixPath("a/b"),
+    ]
     assert sent(both) == both and sent(array.array("d", [1.5])) == array.array("d", [1.5])
     table = collections.defaultdict(list, a=[1])
     assert same(sent(table), table) and sent(table)["new"] == []
-    assert list(sent({2: 1, 1: 2}.keys())) == [2, 1] and sent({1: [2]}.items()) == {1: [2]}.items() and list(sent({1: [2]}.values())) == [[2]]
-    assert sent(datetime.timezone.utc) is not None and sent(collections.deque([1, 2], 2)).maxlen == 2
+    assert (
+        list(sent({2: 1, 1: 2}.keys())) == [2, 1]
+        and sent({1: [2]}.items()) == {1: [2]}.items()
+        and list(sent({1: [2]}.values())) == [[2]]
+    )
+    assert sent(datetime.UTC) is not None and sent(collections.deque([1, 2], 2)).maxlen == 2
     assert sent(decimal.Decimal("-0E+3")).as_tuple() == decimal.Decimal("-0E+3").as_tuple()
     assert sent(fractions.Fraction(-1, 3)) == fractions.Fraction(-1, 3)
 
@@ -106,7 +133,7 @@ def test_shared_and_cyclic_containers_stay_so() -> None:
     assert a[0] is a[1] is a[6][1, 2] and a[2][0] is a[2] and a[3]["me"] is a[3] and a[4] is a[5]
     row = collections.deque()
     row.append(row)
-    factory = collections.defaultdict(None, a=1)
+    factory: dict[str, Any] = collections.defaultdict(None, a=1)
     factory["me"] = factory
     assert (found := sent(row))[0] is found and (again := sent(factory))["me"] is again
 
@@ -147,7 +174,7 @@ def test_subclasses_are_not_taken_for_their_bases() -> None:
     class Mine(list[int]):
         pass
 
-    for value in (Mine(), True + type("I", (int,), {})(1) if False else type("S", (str,), {})("x"), lambda: 1, object(), math):
+    for value in (Mine(), type("S", (str,), {})("x"), lambda: 1, object(), math):
         with pytest.raises(TypeError):
             sent([value])
 

@@ -26,6 +26,7 @@ START_SECONDS = 60.0
 SILENCE_SECONDS = 20.0
 """Beyond what a program may take, how long a box may say nothing."""
 LARGEST_RECORD = 1 << 28
+LONGEST_MESSAGE = 1000
 STATUSES = frozenset(get_args(Status))
 
 
@@ -44,21 +45,27 @@ class Box:
         self.isolation: str = world["isolation"]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         control, told = os.pipe()
-        self._process = subprocess.Popen(
-            [world["python"], *world["flags"], str(INSIDE / "enter.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env=world["environment"],
-            cwd="/",
-            pass_fds=[told],
-            start_new_session=True,
-        )
-        os.close(told)
+        try:
+            self._process = subprocess.Popen(
+                [world["python"], *world["flags"], str(INSIDE / "enter.py")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env=world["environment"],
+                cwd="/",
+                pass_fds=[told],
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(control)
+            raise BoxGoneError(f"{world['python']} cannot be started ({error.strerror})") from error
+        finally:
+            os.close(told)
         assert self._process.stdin is not None and self._process.stdout is not None
         self._to, self._records = self._process.stdin.fileno(), _Stream(self._process.stdout.fileno())
         self._control = _Stream(control)
         self._closed = False
+        self._jobs = 0
         os.set_blocking(self._to, False)
         try:
             deadline = time.monotonic() + START_SECONDS
@@ -73,16 +80,25 @@ class Box:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether its first process still runs."""
+        return self._process.poll() is None
+
     def run(self, program: Program) -> Execution:
         """What comes of a program. Raises BoxGoneError; then the box is of no more use."""
         limits = program.limits
         runs = max(1, len(program.tests))
         deadline = time.monotonic() + runs * (2 * limits.seconds + 1) + SILENCE_SECONDS
-        self._write(message_of(program), deadline)
+        self._jobs += 1
+        job = self._jobs
+        self._write({**message_of(program), "job": job}, deadline)
         outcomes: dict[int, Outcome] = {}
         run: dict[str, Any] = {}
 
         def note(record: dict[str, Any]) -> None:
+            if record.get("job") != job:
+                return
             if "test" in record and 0 <= int(record["test"]) < len(program.tests):
                 outcomes.setdefault(int(record["test"]), _outcome(record))
             elif "run" in record and not run:
@@ -90,8 +106,13 @@ class Box:
 
         try:
             ended = self._until_told("ended", deadline, note)["ended"]
+            if ended["job"] is None:
+                # A judge died that had not begun with this job; whether it had read it, nobody knows.
+                raise BoxGoneError("the judge has ended")
+            if ended["job"] != job:
+                raise BoxGoneError(f"the box told the end of job {ended['job']}", began=True)
             return assembled(program, outcomes, run, ended=ended, isolation=self.isolation)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BoxGoneError(f"the box said what cannot be understood ({error})", began=True) from error
 
     def kill(self) -> None:
@@ -225,7 +246,7 @@ def assembled(
     program: Program, outcomes: dict[int, Outcome], run: dict[str, Any], *, ended: dict[str, Any], isolation: str
 ) -> Execution:
     """One Execution from the records of a job."""
-    status, message = _status(run.get("status", "")), str(run.get("message", ""))
+    status, message = _status(run.get("status", "")), str(run.get("message", ""))[:LONGEST_MESSAGE]
     peak = max(float(run.get("peak_mb", 0.0)), float(ended.get("peak_mb", 0.0)))
     if not run:
         # The judge did not come to its end: the keeper ended it, or it died.
@@ -252,7 +273,8 @@ def assembled(
 
 
 def _outcome(record: dict[str, Any]) -> Outcome:
-    return Outcome(_status(record["status"]), str(record["message"]), round(float(record["seconds"]), 6))
+    message = str(record["message"])[:LONGEST_MESSAGE]
+    return Outcome(_status(record["status"]), message, round(float(record["seconds"]), 6))
 
 
 def _status(word: Any) -> Status:

@@ -24,6 +24,11 @@ HINT = (
 KINDS = ("bubblewrap", "namespaces", "none")
 
 
+def marked(verifier: str) -> str:
+    """A verifier's name, as it stands on its verdicts: with `+no-sandbox` where programs run without a wall."""
+    return f"{verifier}+no-sandbox" if os.environ.get(VARIABLE) == "none" else verifier
+
+
 def chosen(name: str | None = None) -> tuple[str, ...]:
     """The isolations to try, best first. Raises UsageError for an unknown one, RefusedError where there can be none."""
     name = name or os.environ.get(VARIABLE) or "auto"

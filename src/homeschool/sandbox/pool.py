@@ -131,7 +131,9 @@ class Sandbox:
 
     def _box(self) -> Box:
         with contextlib.suppress(queue.Empty):
-            return self._idle.get_nowait()
+            while not (box := self._idle.get_nowait()).alive:  # something ended it between two programs
+                self._end(box)
+            return box
         box = Box(self._proven())
         with self._lock:
             self._boxes.add(box)

@@ -36,6 +36,7 @@ from homeschool.core.execution import Limits, Outcome
 from homeschool.core.protocols import Context
 from homeschool.core.records import Row
 from homeschool.core.verdict import Abstain, Broken, Fail, Pass, Verdict
+from homeschool.sandbox.isolation import marked
 from homeschool.verify.answers import shown
 from homeschool.verify.matrix import Run, outcomes
 from homeschool.verify.mutants import mutants, parsed, stub
@@ -175,7 +176,7 @@ def verifier(
     seconds: float = 2.0,
 ) -> CrossTests:
     """The verifier `cross_tests`. `samples` suites are asked for where a row has none; `root`: see above."""
-    return CrossTests(samples, per_sample, root, least, mutants, seconds)
+    return CrossTests(samples, per_sample, root, least, mutants, seconds, name=marked("cross_tests@1"))
 
 
 def _readable(program: str) -> str:

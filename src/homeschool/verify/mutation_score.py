@@ -31,6 +31,7 @@ from homeschool.core.execution import Limits, Outcome, Program
 from homeschool.core.protocols import Context
 from homeschool.core.records import Row
 from homeschool.core.verdict import Broken, Fail, Pass, Verdict
+from homeschool.sandbox.isolation import marked
 from homeschool.verify.answers import shown
 from homeschool.verify.matrix import Run, outcomes
 from homeschool.verify.mutants import Mutant, mutants, stub
@@ -163,7 +164,7 @@ def verifier(*, least: float = 0.5, most: int = 50, seconds: float = 2.0, seed: 
     """The verifier `mutation_score`: `least` share of at most `most` mutants. Raises UsageError for no share."""
     if not 0 < least <= 1 or most < 1:
         raise UsageError(f"least={least} of most={most} mutants is no share", hint="write least=0.5, most=50")
-    return MutationScore(least, most, seconds, seed)
+    return MutationScore(least, most, seconds, seed, name=marked("mutation_score@1"))
 
 
 def reference_of(columns: Mapping[str, Any]) -> str | None:

@@ -23,7 +23,6 @@ program's own class that is compared with plain data is never equal to it.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,7 +31,7 @@ from homeschool.core.execution import Case, Execution, Limits, Program
 from homeschool.core.protocols import Context
 from homeschool.core.records import Row
 from homeschool.core.verdict import Broken, Fail, Pass, Verdict
-from homeschool.sandbox.isolation import VARIABLE
+from homeschool.sandbox.isolation import marked
 from homeschool.sandbox.pool import shared_sandbox
 from homeschool.verify.answers import shown
 from homeschool.verify.program import program_of
@@ -109,10 +108,7 @@ def verifier(
     `seconds` of processor time a test, `memory_mb` in all; `python`: an interpreter whose packages programs may use.
     Without a sandbox, at a person's word, that stands in its name and so on each of its verdicts.
     """
-    unsafe = os.environ.get(VARIABLE) == "none"
-    return Tests(
-        Limits(seconds, memory_mb, processes, output_kb), python, "tests@1+no-sandbox" if unsafe else "tests@1"
-    )
+    return Tests(Limits(seconds, memory_mb, processes, output_kb), python, marked("tests@1"))
 
 
 def tests_of(row: Row) -> tuple[str | Case, ...] | str:

@@ -19,6 +19,13 @@ from collections.abc import Callable
 from typing import Any
 
 STDLIB: frozenset[str] = frozenset(getattr(sys, "stdlib_module_names", sys.builtin_module_names)) - {"__main__"}
+_SHARED = (
+    "math cmath statistics re json itertools functools collections collections.abc datetime decimal fractions numbers "
+    "operator string heapq bisect copy random typing enum dataclasses abc time calendar textwrap unicodedata"
+)
+SHARED = frozenset(_SHARED.split())
+"""Modules in which no function runs code or opens anything: what a program has imported of them, a test may use as its
+own. The comparison of a test (`isclose(f(2), 0.5)`) must not be made over there."""
 SHOWN = frozenset({"__name__", "__qualname__", "__doc__", "__module__"})
 """What a decorator copies of a function (functools.wraps): readable where it is text."""
 WITHHELD: list[type] = [types.FrameType, types.CodeType, types.TracebackType, types.ModuleType, types.CellType]
@@ -84,9 +91,9 @@ UNARY: dict[str, Callable[..., Any]] = {
     **{"__neg__": operator.neg, "__pos__": operator.pos, "__invert__": operator.invert, "__abs__": abs},
     **{"__round__": round, "__trunc__": math.trunc, "__floor__": math.floor, "__ceil__": math.ceil},
 }
-_BINARY = "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and or xor".split()
+_BINARY = "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and or xor"
 # The method and not the operator, whose other half the asking side tries: else both would ask each other in turn.
-ARITHMETIC = {f"__{side}{name}__": _method(f"__{side}{name}__") for name in _BINARY for side in ("", "r", "i")}
+ARITHMETIC = {f"__{side}{name}__": _method(f"__{side}{name}__") for name in _BINARY.split() for side in ("", "r", "i")}
 ORDER = {f"__{name}__": _compared(getattr(operator, name)) for name in ("lt", "le", "gt", "ge")}
 PLACES: dict[str, Callable[..., Any]] = {
     **{"__getitem__": operator.getitem, "__setitem__": operator.setitem, "__delitem__": operator.delitem},
@@ -126,7 +133,7 @@ def check_set(value: Any, name: str) -> None:
 
 def check_handed(value: Any) -> None:
     """TypeError for an object of which the judge hands over no handle."""
-    if isinstance(value, tuple(WITHHELD)) or isinstance(value, functools.partial):
+    if isinstance(value, (*WITHHELD, functools.partial)):
         raise TypeError(f"a {type(value).__name__} cannot be handed to the program")
     if isinstance(value, _BOUND):
         check_handed(value.__self__)
@@ -150,15 +157,20 @@ def recipe(value: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any]] | None:
 # --- things of the standard library -------------------------------------------------------------------------------
 
 
+def in_library(module: str) -> bool:
+    """Whether a module of this name is the standard library's."""
+    return module.partition(".")[0] in STDLIB
+
+
 def library_name(value: Any) -> str | None:
     """`module:name` of a function, class or module of the standard library, by which it can be found; else None."""
     if isinstance(value, types.ModuleType):
-        return f"{value.__name__}:" if value.__name__.partition(".")[0] in STDLIB else None
+        return f"{value.__name__}:" if in_library(value.__name__) else None
     if not isinstance(value, _NAMED) or isinstance(value, types.MethodWrapperType):
         return None
     owner = getattr(value, "__objclass__", value)
     module, path = getattr(owner, "__module__", None), getattr(value, "__qualname__", None)
-    if type(module) is not str or type(path) is not str or module.partition(".")[0] not in STDLIB:
+    if type(module) is not str or type(path) is not str or not in_library(module):
         return None
     found = sys.modules.get(module)
     for part in path.split("."):
@@ -175,11 +187,3 @@ def library_value(name: str) -> Any:
     for part in path.split(".") if path else ():
         found = getattr(found, part)
     return found
-
-
-SHARED = frozenset(
-    "math cmath statistics re json itertools functools collections collections.abc datetime decimal fractions numbers "
-    "operator string heapq bisect copy random typing enum dataclasses abc time calendar textwrap unicodedata".split()
-)
-"""Modules in which no function runs code or opens anything: what a program has imported of them, a test may use as its
-own. The comparison of a test (`isclose(f(2), 0.5)`) must not be made over there."""

@@ -1,8 +1,8 @@
 """From a class over there to a class here: how one is described, and how its local class and instances are made.
 
-A description is data: a name, the root (`object`, `exception`, `coroutine`, or the value type that it derives from), the
-bases that matter, and which operators it has. Names of operators are looked up in fixed tables: a description can only
-choose among what this file would build for an honest class.
+A description is data: a name, the root (`object`, `exception`, `coroutine`, or the value type that it derives from),
+the bases that matter, and which operators it has. Names of operators are looked up in fixed tables: a description can
+only choose among what this file would build for an honest class.
 
 Standard library only: it runs inside the sandbox.
 """
@@ -31,10 +31,11 @@ ROOTS: dict[str, type] = {
 _ROOT_NAMES = {kind: name for name, kind in ROOTS.items()}
 CLOSED = (int, float, complex, str, bytes, bytearray, set, frozenset)
 """Roots whose operators with plain values stay those of the base type."""
-MUTATORS = frozenset(
+_MUTATORS = (
     "append extend insert remove pop clear sort reverse add discard update popitem setdefault get appendleft popleft "
-    "extendleft rotate move_to_end difference_update intersection_update symmetric_difference_update subtract".split()
+    "extendleft rotate move_to_end difference_update intersection_update symmetric_difference_update subtract"
 )
+MUTATORS = frozenset(_MUTATORS.split())
 """Methods that a subclass of a container may override. Of its questions (`count`, `index`, `issubset`) it may not."""
 _TEST_RUNNERS = ("unittest", "doctest", "bdb", "pdb")
 _ASYNC = 0x80
@@ -84,7 +85,7 @@ def describe(kind: type) -> tuple[list[Node], list[type]]:
     texts = [text[:2000] if type(text) is str else "" for text in (name, module, doc)]
     bases = [base for base in kind.__bases__ if base is not object]
     if root != "exception":
-        bases = [base for base in bases if base not in NAMES and base.__module__.partition(".")[0] not in allowed.STDLIB]
+        bases = [base for base in bases if base not in NAMES and not allowed.in_library(base.__module__)]
     operators = sorted(defined & FORWARD.keys())
     if kind is GeneratorType:
         operators += remote.GENERATOR
@@ -131,7 +132,7 @@ def build(peer: Any, number: int, node: list[Node], bases: list[Any]) -> type:
 
 def _own_error(module: str, name: str) -> type | None:
     """Our own exception of the standard library, if the test can know it: one of a module that was imported."""
-    if module.partition(".")[0] not in allowed.STDLIB or module not in sys.modules:
+    if not allowed.in_library(module) or module not in sys.modules:
         return None
     if module.partition(".")[0] in _TEST_RUNNERS:
         return None  # unittest takes a SkipTest for no failure
@@ -178,11 +179,10 @@ def _of_value(base: type, operators: list[str], methods: list[str]) -> dict[str,
     for name in operators:
         if name in allowed.ARITHMETIC:
             space[name] = remote.arithmetic(name, getattr(base, name, None) if closed else None)
-        elif name in _TEXTS or name == "__call__" or name in allowed.AWAITED:
-            space[name] = FORWARD[name]
-        elif not closed and (name in allowed.PLACES or name in allowed.UNARY):
-            space[name] = FORWARD[name]
-        elif not hasattr(base, name) and name not in ("__bool__", "__len__"):
+            continue
+        lacking = not hasattr(base, name) and name not in ("__bool__", "__len__")
+        opened = not closed and (name in allowed.PLACES or name in allowed.UNARY)
+        if lacking or opened or name in _TEXTS:
             space[name] = FORWARD[name]
     for name in methods:
         if name in MUTATORS and hasattr(base, name):

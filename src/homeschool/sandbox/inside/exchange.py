@@ -1,4 +1,4 @@
-"""Two processes that use each other's objects, and one of them is hostile: the judge's side of a test and the program's.
+"""Two processes that use each other's objects, and one of them is hostile: a test's side and the program's.
 
     judge      peer = Peer(read_fd, write_fd, trusted=True, largest=1 << 20); peer.deadline = time.monotonic() + 5
                names = Names(peer, vars(builtins)); code = compile(...); names.expect(code); exec(code, names)
@@ -31,8 +31,18 @@ from serving import Outcome, outcome_of
 from values import decode, encode
 
 __all__ = [
-    *("DeepError", "ExchangeError", "ExitedError", "GoneError", "Names", "Peer", "ProtocolError"),
-    *("Remote", "SlowError", "TooLargeError", "is_remote_error", "serve"),
+    "DeepError",
+    "ExchangeError",
+    "ExitedError",
+    "GoneError",
+    "Names",
+    "Peer",
+    "ProtocolError",
+    "Remote",
+    "SlowError",
+    "TooLargeError",
+    "is_remote_error",
+    "serve",
 ]
 
 NESTED = 60

@@ -57,7 +57,8 @@ def do(job: dict[str, Any], keeper: socket.socket, records: int, work: str) -> N
     limits = job["limits"]
     budget = max(1, len(job["tests"])) * wall(limits) + SLACK_SECONDS
     plain = "plain" if all(test.plain for test in tests) else "other"
-    keeper.send(f"want {budget} {limits['memory_mb']} {limits['processes']} {plain}".encode())
+    number = int(job["job"])
+    keeper.send(f"want {budget} {limits['memory_mb']} {limits['processes']} {plain} {number}".encode())
     _, channel, _, _ = socket.recv_fds(keeper, 100, 2)
     os.chdir(work)
     for name, text in job["files"].items():
@@ -65,18 +66,28 @@ def do(job: dict[str, Any], keeper: socket.socket, records: int, work: str) -> N
     random.seed(0)
     clock = Clock(keeper, limits)
     try:
-        run = tried(job, tests, (channel[0], channel[1]), clock, records)
+        run = tried(job, tests, (channel[0], channel[1]), clock, Records(records, number))
     except Exception as error:  # our own fault, and on record as such
         run = {"status": "broken", "message": f"the judge failed: {candidate.described(error)}"}
-    frames.send(records, {"run": run})
+    frames.send(records, {"job": number, "run": run})
     for fd in channel:
         os.close(fd)
     keeper.send(b"end")
     keeper.recv(100)  # from a judge that is not plain the keeper takes its life instead of an answer
 
 
+class Records:
+    """Where what came of a job's tests is written, each with the job's number."""
+
+    def __init__(self, fd: int, number: int) -> None:
+        self._fd, self._number = fd, number
+
+    def note(self, record: dict[str, Any]) -> None:
+        frames.send(self._fd, {"job": self._number, **record})
+
+
 def tried(
-    job: dict[str, Any], tests: list[asserts.Test], channel: candidate.Pipes, clock: Clock, records: int
+    job: dict[str, Any], tests: list[asserts.Test], channel: candidate.Pipes, clock: Clock, records: Records
 ) -> dict[str, Any]:
     """Hand the program over and run its tests. The last record of the job."""
     sent = {"mode": "serve" if tests else "script", "limits": job["limits"]}
@@ -132,7 +143,7 @@ def put(work: str, name: str, text: str) -> None:
 
 
 def by_calls(
-    tests: list[asserts.Test], channel: candidate.Pipes, clock: Clock, records: int, *, largest: int
+    tests: list[asserts.Test], channel: candidate.Pipes, clock: Clock, records: Records, *, largest: int
 ) -> dict[str, Any]:
     """Load the program once and run each test against it, until one ends the program."""
     clock.start()
@@ -144,7 +155,7 @@ def by_calls(
         status, message = ended["status"], ended["message"]
     total = clock.stop()
     if status != "loaded":
-        known = ("error", "exit", "timeout", "crash", "memory", "output")
+        known = ("error", "exit", "timeout", "crash", "memory", "output", "broken")
         return {"status": status if status in known else "crash", "message": message, "seconds": total}
     peer = exchange.Peer(*channel, trusted=True, largest=largest)
     for number, test in enumerate(tests):
@@ -159,7 +170,7 @@ def by_calls(
             ended = clock.post_mortem()
             status, message = ended["status"], ended["message"]
         total += spent
-        frames.send(records, {"test": number, "status": status, "message": message[:1000], "seconds": spent})
+        records.note({"test": number, "status": status, "message": message[:1000], "seconds": spent})
         if peer.failure is not None or clock.slow or status in ("timeout", "output", "crash"):
             break
     return {"status": "passed", "message": "", "seconds": total}
@@ -210,7 +221,7 @@ def _raised(error: BaseException, source: str, names: Any) -> tuple[str, str]:
 # --- tests by input and output, and plain runs --------------------------------------------------------------------
 
 
-def by_runs(job: dict[str, Any], channel: candidate.Pipes, records: int) -> dict[str, Any]:
+def by_runs(job: dict[str, Any], channel: candidate.Pipes, records: Records) -> dict[str, Any]:
     """Run the program as a script: once on each test's input, or once on the job's."""
     if not job["tests"]:
         frames.send(channel[1], {"stdin": job["stdin"]})
@@ -226,7 +237,7 @@ def by_runs(job: dict[str, Any], channel: candidate.Pipes, records: int) -> dict
         if status == "passed" and not same_output(run["stdout"], case["output"]):
             status, message = "failed", f"printed {run['stdout']!r:.300}, not {case['output']!r:.300}"
         peak, total = max(peak, run["peak_mb"]), total + run["seconds"]
-        frames.send(records, {"test": number, "status": status, "message": message[:1000], "seconds": run["seconds"]})
+        records.note({"test": number, "status": status, "message": message[:1000], "seconds": run["seconds"]})
     return {"status": "passed", "message": "", "seconds": total, "peak_mb": peak}
 
 

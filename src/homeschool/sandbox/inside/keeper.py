@@ -266,14 +266,14 @@ def fresh_folder(box: Box, *, first: bool = False) -> None:
 def attend(box: Box, mind: Process, body: Process) -> dict[str, Any] | None:
     """One job, from the judge's first word to its last: how it ended, and whether the judge is spent.
 
-    The judge says `want SECONDS MEGABYTES PROCESSES PLAIN` and is given the candidate's channel; `cpu`, `post` (how did it end?)
-    and `kill` are answered; `end` is its last word. None if the host has gone.
+    The judge says `want SECONDS MEGABYTES PROCESSES PLAIN JOB` and is given the candidate's channel; `cpu`, `post` (how
+    did it end?) and `kill` are answered; `end` is its last word. None if the host has gone.
     """
     poll = select.poll()
     poll.register(mind.ends[0], select.POLLIN)
     poll.register(0, 0)  # only to hear that the host hung up
     line = socket.socket(fileno=os.dup(mind.ends[0]))
-    deadline, memory_mb, plain, reason = float("inf"), float("inf"), False, ""
+    deadline, memory_mb, plain, reason, job = float("inf"), float("inf"), False, "", None
     try:
         while True:
             waiting = deadline != float("inf")
@@ -285,16 +285,16 @@ def attend(box: Box, mind: Process, body: Process) -> dict[str, Any] | None:
                     reason = "memory"
                     body.end(group=not box.walled)
                 if time.monotonic() > deadline:
-                    return {"reason": "timeout", "code": None, "spent": True}
+                    return {"job": job, "reason": "timeout", "code": None, "spent": True}
                 continue
             words = line.recv(200).decode("ascii").split()
             if not words:
                 code = os.waitstatus_to_exitcode(mind.end(group=not box.walled))
                 gone = code == judge.HOST_GONE and not waiting
-                return None if gone else {"reason": reason, "code": code, "spent": True}
+                return None if gone else {"job": job, "reason": reason, "code": code, "spent": True}
             if words[0] == "want":
                 deadline, memory_mb = time.monotonic() + float(words[1]), float(words[2])
-                plain = words[4] == "plain"
+                plain, job = words[4] == "plain", int(words[5])
                 set_limits(body.pid, memory_mb=float(words[2]), processes=int(words[3]))
                 socket.send_fds(line, [b"here"], list(body.ends))
                 for fd in body.ends:
@@ -308,7 +308,7 @@ def attend(box: Box, mind: Process, body: Process) -> dict[str, Any] | None:
                 body.end(group=not box.walled)
                 if plain:
                     line.send(b"ok")
-                return {"reason": "", "code": 0, "spent": not plain}
+                return {"job": job, "reason": "", "code": 0, "spent": not plain}
     finally:
         line.close()
 

@@ -1,9 +1,10 @@
 """The globals of a test: its own names, the built-ins, and behind both the names of the program under test.
 
 A built-in is always the judge's: a program that defines `abs`, `all` or `set` must not get to compare for the test.
-There is one exception, for tasks such as "write `sum`": if a test loads no name at all that it could have of the program
-but one built-in which the program has redefined, then that is what it tests (`expect` settles it, from the test's code).
-What a program has imported from the standard library is the judge's own too, for the same reason: `math.isclose`.
+There is one exception, for tasks such as "write `sum`": if a test loads no name at all that it could have of the
+program but one built-in which the program has redefined, then that is what it tests (`expect` settles it, from the
+test's code). What a program has imported from the standard library is the judge's own too, for the same reason:
+`math.isclose`.
 
 Standard library only: it runs inside the sandbox.
 """
@@ -21,10 +22,11 @@ from remote import is_far
 
 MODULES = ("solution", "main", "candidate", "program")
 """What a test may import the program as."""
-LIBRARY = frozenset(
+_LIBRARY = (
     "math cmath statistics re json itertools functools collections datetime decimal fractions operator typing os sys "
-    "unittest pytest numpy np pandas pd".split()
+    "unittest pytest numpy np pandas pd"
 )
+LIBRARY = frozenset(_LIBRARY.split())
 """Global names that are taken for the library's whatever the program has put there."""
 _ALIASES = {"np": "numpy", "pd": "pandas"}
 _LOADS = ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")

@@ -13,13 +13,11 @@ from __future__ import annotations
 import collections
 import functools
 import weakref
-from types import CoroutineType
 from typing import Any
 
 import allowed
 import classes
-from classes import AsyncFunction
-from packing import PLAIN, Node, Packer, ProtocolError, Unpacker
+from packing import Node, Packer, ProtocolError, Unpacker
 from remote import Handle, Remote, RemoteType, handle_of
 from shares import Shares, content, refill
 from values import MUTABLE, NAMES, TYPES, pack_foreign

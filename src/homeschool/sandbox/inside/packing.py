@@ -99,7 +99,7 @@ class Packer:
     def row(self, node: list[Node], values: Iterable[Any], depth: int) -> list[Node]:
         """Append the elements to `node`."""
         kinds = set(map(type, values))
-        if kinds <= PLAIN or (kinds == _INTS and -BIG <= min(values) and max(values) < BIG):
+        if kinds <= PLAIN or (kinds == _INTS and min(values) >= -BIG and max(values) < BIG):
             node += values
             return node
         for value in values:

@@ -27,14 +27,15 @@ from typing import Any
 
 import allowed
 
-SPECIAL = frozenset(
-    "__name__ __qualname__ __doc__ __module__ __dict__ __annotations__ __wrapped__ __version__ __author__ __all__ "
-    "__defaults__ __kwdefaults__ __members__ __self__ __func__ __dataclass_fields__ __match_args__ "
-    "__slots__ __file__ __code__ __closure__ __abstractmethods__ __orig_class__ __origin__ __args__ __parameters__".split()
+_SPECIAL = (
+    "name qualname doc module dict annotations wrapped version author all defaults kwdefaults members self func "
+    "dataclass_fields match_args slots file code closure abstractmethods orig_class origin args parameters"
 )
-"""Special attributes that are asked for over there. Others (`__array_interface__`!) would let it speak to C code here."""
-_PLAIN_TYPES = (int, float, complex, str, bytes, list, tuple, dict, set, frozenset, decimal.Decimal, fractions.Fraction)
-OF_VALUES = frozenset(n for kind in (*_PLAIN_TYPES, datetime.datetime, datetime.timedelta) for n in dir(kind))
+SPECIAL = frozenset(f"__{name}__" for name in _SPECIAL.split())
+"""Special attributes that are asked for over there. Others (`__array_interface__`) would let it talk to C code here."""
+_BUILT_IN = (int, float, complex, str, bytes, list, tuple, dict, set, frozenset)
+_LIBRARY = (decimal.Decimal, fractions.Fraction, datetime.datetime, datetime.timedelta)
+OF_VALUES = frozenset(n for kind in (*_BUILT_IN, *_LIBRARY) for n in dir(kind))
 QUESTIONS = frozenset(n for kind in (str, set, float) for n in dir(kind) if n.startswith(("is", "starts", "ends")))
 GENERATOR = ("send", "throw")
 """Methods of generators that are operators, as they may raise StopIteration."""

@@ -1,8 +1,8 @@
 """What a request of the other side does: one function that performs it, and one that says how it went.
 
-On the judge's side every step passes the gate of allowed.py, and only what concerns objects that were handed over can be
-asked at all. On the candidate's side everything may be asked; a call may exit, run out of memory or raise anything, and
-all of it is an outcome. Standard library only: it runs inside the sandbox.
+On the judge's side every step passes the gate of allowed.py, and only what concerns objects that were handed over can
+be asked at all. On the candidate's side everything may be asked; a call may exit, run out of memory or raise anything,
+and all of it is an outcome. Standard library only: it runs inside the sandbox.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Containers that both sides hold a copy of, kept equal: a list that the other side sorts in place is sorted here too.
 
-What is lent is numbered by the side that sends it, in pre-order, so that both count alike. Only one side runs at a time;
-with each message it tells what it has changed since the last one, found by comparing the elements with those of a
-shallow copy, by identity. Arguments are shared while the call lasts; what was reached through an attribute, an index or
-a name is shared until LENT others have been; subclasses of containers as long as they are held.
+What is lent is numbered by the side that sends it, in pre-order, so that both count alike. Only one side runs at a
+time; with each message it tells what it has changed since the last one, found by comparing the elements with those of
+a shallow copy, by identity. Arguments are shared while the call lasts; what was reached through an attribute, an index
+or a name is shared until LENT others have been; subclasses of containers as long as they are held.
 
 Standard library only: it runs inside the sandbox.
 """
@@ -140,7 +140,7 @@ def content(value: Any, base: Any) -> Any:
 
 def refill(value: Any, base: Any, new: Any) -> None:
     """Replace what is in a container. ProtocolError if `new` is not of the kind that `content` gives."""
-    wanted = bytes if base is bytearray else dict if issubclass(base, dict) else set if base is set else list
+    wanted: type = bytes if base is bytearray else dict if issubclass(base, dict) else set if base is set else list
     if type(new) is not wanted:
         raise ProtocolError(f"a {type(new).__name__} as what is in a {base.__name__}")
     if base in (list, bytearray):

@@ -94,7 +94,6 @@ def _of(kind: type, node: Node) -> Any:
 # What they add to the stack is about a level of packing.py's, hence their `depth + 1`.
 
 
-
 def _scalar(tag: str, kind: type, write: Callable[[Any], list[Node]], read: Callable[..., Any]) -> None:
     """A type that holds no containers: written as a list of JSON values."""
     PACK[kind] = lambda packer, value, depth: [tag, *write(value)]
@@ -128,11 +127,11 @@ def _moment(value: datetime.datetime) -> list[Node]:
 
 
 def _date_time(*node: Node) -> datetime.datetime:
-    return datetime.datetime(*node[:7], _zone(node[7]), fold=node[8])
+    return datetime.datetime(*node[:7], tzinfo=_zone(node[7]), fold=node[8])
 
 
 def _time(*node: Node) -> datetime.time:
-    return datetime.time(*node[:4], _zone(node[4]), fold=node[5])
+    return datetime.time(*node[:4], tzinfo=_zone(node[4]), fold=node[5])
 
 
 _scalar("i", int, lambda x: [f"{x:x}"], lambda text: int(_of(str, text), 16))
