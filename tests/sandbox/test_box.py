@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from homeschool.sandbox import box, pool
 from homeschool.sandbox.box import Box, BoxGoneError
 
 PROGRAM = Program("def f(x):\n    return x", ("assert f(1) == 1", "assert f(2) == 2"), limits=Limits(seconds=0.1))
-PASSED = {"status": "passed", "message": "", "seconds": 0.1}
+ONE = replace(PROGRAM, tests=PROGRAM.tests[:1])
+PASSED = {"job": 1, "status": "passed", "message": "", "seconds": 0.1}
 
 
 def frame(value: Any) -> bytes:
@@ -29,7 +31,7 @@ def records(*values: Any) -> str:
 
 
 def ended(**more: Any) -> str:
-    return f"control {frame({'ended': {'reason': '', 'code': 0, 'spent': False, **more}}).hex()}"
+    return f"control {frame({'ended': {'job': 1, 'reason': '', 'code': 0, **more}}).hex()}"
 
 
 @pytest.fixture
@@ -51,7 +53,9 @@ def false(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_a_box_that_speaks_well_is_believed(false: Any) -> None:
-    said = records({"test": 0, **PASSED}, {"test": 1, **PASSED}, {"run": {"status": "passed", "seconds": 0.2}})
+    said = records(
+        {"test": 0, **PASSED}, {"test": 1, **PASSED}, {"job": 1, "run": {"status": "passed", "seconds": 0.2}}
+    )
     execution = false(f"{said}\n{ended()}").run(PROGRAM)
     assert (execution.status, [test.status for test in execution.tests]) == ("passed", ["passed"] * 2)
     assert execution.isolation == "namespaces"
@@ -71,18 +75,19 @@ def test_a_box_that_speaks_well_is_believed(false: Any) -> None:
         records(b"[" * 20_000),
         records({"test": "first", **PASSED}),
         records({"test": float("inf"), **PASSED}),
-        records({"test": 0}),
+        records({"job": 1, "test": 0}),
         records({"test": 0, **PASSED, "seconds": "soon"}),
         records({"test": 0, **PASSED, "status": []}),
-        records({"run": 5}),
-        f"{records({'run': {'status': 'passed', 'seconds': []}})}\n{ended()}",
+        records({"job": 1, "run": 5}),
+        f"{records({'job': 1, 'run': {'status': 'passed', 'seconds': []}})}\n{ended()}",
         f"control {frame({'ended': 5}).hex()}",
-        f"control {frame({'ended': {'peak_mb': {}}}).hex()}",
+        ended(job=2),
+        f"control {frame({'ended': {'job': 1, 'peak_mb': {}}}).hex()}",
     ],
 )
 def test_what_is_no_record_is_a_box_that_has_gone(false: Any, says: str) -> None:
     with pytest.raises(BoxGoneError) as caught:
-        false(says).run(PROGRAM)
+        false(says).run(ONE)
     assert caught.value.began
 
 
@@ -92,12 +97,25 @@ def test_what_is_no_record_is_a_box_that_has_gone(false: Any, says: str) -> None
         ([], ["broken", "not run"]),
         ([{"test": 0, **PASSED}], ["passed", "broken"]),
         ([{"test": 9, **PASSED}, {"test": -1, **PASSED}, ["test"], 7, "passed"], ["broken", "not run"]),
-        ([{"test": 0, **PASSED, "status": "splendid"}, {"run": {"status": "passed"}}], ["broken", "not run"]),
-        ([{"run": {"status": "passed"}}], ["not run", "not run"]),
-        ([{"test": 0, **PASSED, "status": "failed"}, {"test": 0, **PASSED}, {"run": PASSED}], ["failed", "not run"]),
-        ([{"run": {"status": "failed"}}, {"run": {"status": "passed"}}], ["not run", "not run"]),
+        ([{"test": 0, **PASSED, "status": "splendid"}, {"job": 1, "run": {"status": "passed"}}], ["broken", "not run"]),
+        ([{"job": 1, "run": {"status": "passed"}}], ["not run", "not run"]),
+        ([{"test": 0, **PASSED, "job": 0}, {"test": 1, **PASSED, "job": 2}], ["broken", "not run"]),
+        (
+            [{"test": 0, **PASSED, "status": "failed"}, {"test": 0, **PASSED}, {"job": 1, "run": PASSED}],
+            ["failed", "not run"],
+        ),
+        ([{"job": 1, "run": {"status": "failed"}}, {"job": 1, "run": {"status": "passed"}}], ["not run", "not run"]),
     ],
-    ids=["nothing", "half", "other tests", "a status of its own", "no test", "a second opinion", "two ends"],
+    ids=[
+        "nothing",
+        "half",
+        "other tests",
+        "a status of its own",
+        "no test",
+        "other jobs",
+        "a second opinion",
+        "two ends",
+    ],
 )
 def test_what_is_not_said_has_not_passed(false: Any, said: list[Any], statuses: list[str]) -> None:
     execution = false(f"{records(*said)}\n{ended(code=70)}").run(PROGRAM)
@@ -105,8 +123,14 @@ def test_what_is_not_said_has_not_passed(false: Any, said: list[Any], statuses: 
     assert execution.status != "passed"
 
 
+def test_the_end_of_a_judge_that_had_no_job_leaves_the_job_to_another(false: Any) -> None:
+    with pytest.raises(BoxGoneError) as caught:
+        false(ended(job=None)).run(ONE)
+    assert not caught.value.began
+
+
 def test_a_long_message_is_cut(false: Any) -> None:
-    said = [{"test": 0, **PASSED, "status": "failed", "message": "x" * 5000}, {"run": {"status": "passed"}}]
+    said = [{"test": 0, **PASSED, "status": "failed", "message": "x" * 5000}, {"job": 1, "run": {"status": "passed"}}]
     execution = false(f"{records(*said)}\n{ended()}").run(PROGRAM)
     assert len(execution.tests[0].message) == len(execution.message) == 1000
 

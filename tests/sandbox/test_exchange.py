@@ -165,7 +165,7 @@ def end_of(sent: bytes) -> list[object]:
     return seen
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(sent=st.lists(messages | st.binary(max_size=40), max_size=3))
 def test_messages_of_junk_end_in_an_error_of_the_exchange(sent: list[object]) -> None:
     end_of(b"".join(each if isinstance(each, bytes) else frame(each) for each in sent))
@@ -194,7 +194,7 @@ def test_the_honest_stream_is_understood() -> None:
     )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(st.integers(0, len(STREAM) - 1), st.sampled_from(list(b'[]"0123489ltvhxc,-\x00'))), max_size=4)
 )

@@ -49,10 +49,10 @@ REACHES = blocks("reaches.txt")
 
 
 @pytest.mark.parametrize("program", REACHES.values(), ids=REACHES.keys())
-@pytest.mark.parametrize("handed", ["callback", "Mine()", "Mine().check", "generate()", "Mine"])
-def test_internals_of_a_tests_objects_cannot_be_reached(program: str, handed: str) -> None:
-    (error,) = tried(RAW + program, f"{SECRET}\nf({handed})")
-    assert isinstance(error, AttributeError)
+def test_internals_of_a_tests_objects_cannot_be_reached(program: str) -> None:
+    handed = ["callback", "Mine()", "Mine().check", "generate()", "Mine"]
+    errors = tried(RAW + program, *(f"{SECRET}\nf({each})" for each in handed))
+    assert [type(error) for error in errors] == [AttributeError] * len(handed)
 
 
 FORBIDDEN = {
@@ -160,3 +160,11 @@ def f(x): return Bag()
     assert tried(
         program, f"{test}\nassert 5 not in f(2) and all(n in Even() for n in (0, 2, -4)) and 3 not in Even()"
     ) == [None]
+
+
+def test_what_a_judge_holds_for_a_candidate_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("objects.MOST_OBJECTS", 50)
+    (error,) = tried("def f(k): return [k() for _ in range(60)]", "f(lambda: object.__new__(type('X', (), {})))")
+    assert isinstance(error, exchange.ProtocolError)
+    (error,) = tried("def f(): return [type('C', (), {})() for _ in range(6000)]", "f()")
+    assert isinstance(error, exchange.ProtocolError)

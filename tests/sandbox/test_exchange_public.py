@@ -59,11 +59,11 @@ def test_quixbugs() -> None:
     programs = rows("quixbugs_shared.jsonl")
     assert len(programs) == 20 and wrong([(row["name"], row["fixed"], [row["tests"]]) for row in programs]) == {}
     buggy = [(row["name"], row["buggy"], [row["tests"]]) for row in programs]
-    assert len(wrong(buggy, seconds=0.5)) == 20
+    assert len(wrong(buggy, seconds=0.25)) == 20
 
 
 def test_humanevalpack() -> None:
     programs = rows("humanevalpack_python_even.jsonl")
     good = [(row["task_id"], row["declaration"] + row["canonical_solution"], [row["test"]]) for row in programs[::4]]
     buggy = [(row["task_id"], row["declaration"] + row["buggy_solution"], [row["test"]]) for row in programs]
-    assert wrong(good) == {} and len(wrong(buggy, seconds=0.5)) == len(programs) == 82
+    assert wrong(good) == {} and len(wrong(buggy, seconds=0.25)) == len(programs) == 82

@@ -191,10 +191,10 @@ def test_what_one_program_leaves_the_next_does_not_find(sandbox: Sandbox) -> Non
 
 
 def test_what_one_program_changes_in_python_the_next_does_not_see(sandbox: Sandbox) -> None:
-    spoils = "import builtins, json\nbuiltins.len = lambda x: 0\njson.dumps = None\ndef f(x):\n    return len([x])"
-    assert run(sandbox, Program(spoils, ("assert f(1) == 0",))).status == "passed"
-    honest = "import json\ndef f(x):\n    return len(json.dumps([x]))"
-    assert run(sandbox, Program(honest, ("assert f(1) == 3",))).status == "passed"
+    spoils = "import builtins, json\nbuiltins.sorted = None\njson.dumps = None\ndef f(x):\n    return sorted"
+    assert run(sandbox, Program(spoils, ("assert f(1) is None",))).status == "passed"
+    honest = "import json\ndef f(x):\n    return sorted(json.dumps(x))"
+    assert run(sandbox, Program(honest, ("assert f(10) == ['0', '1']",))).status == "passed"
 
 
 def test_a_file_outside_the_working_folder_is_the_callers_fault(sandbox: Sandbox) -> None:

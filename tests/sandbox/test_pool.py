@@ -49,7 +49,7 @@ def until(what: Callable[[], Any]) -> None:
         time.sleep(0.01)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(workers=2, cache=None) as made:
         try:
@@ -132,6 +132,13 @@ def test_what_is_cached_is_not_run_again() -> None:
 # --- ends -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def unproved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proof is tested elsewhere, and boxes that are soon killed start sooner without it."""
+    monkeypatch.setattr(pool, "prove", lambda run: None)
+
+
+@pytest.mark.usefixtures("unproved")
 def test_close_ends_what_runs_and_cancels_what_waits() -> None:
     sandbox = Sandbox(workers=1, cache=None)
     sandbox.submit(adds(0)).result(timeout=PATIENCE)
@@ -189,6 +196,7 @@ def all_boxes(sandbox: Sandbox) -> list[int]:
     return sandbox.pids()
 
 
+@pytest.mark.usefixtures("unproved")
 def test_boxes_killed_while_idle_are_replaced_and_nothing_is_broken() -> None:
     with Sandbox(workers=5, cache=None) as sandbox:
         boxes = all_boxes(sandbox)
@@ -209,6 +217,7 @@ def alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.usefixtures("unproved")
 @pytest.mark.parametrize("inside", [False, True], ids=["the box", "what is in it"])
 def test_a_box_killed_in_a_job_breaks_that_job_and_no_other(inside: bool) -> None:
     with Sandbox(workers=1, cache=None) as sandbox:
@@ -229,6 +238,7 @@ def test_a_box_killed_in_a_job_breaks_that_job_and_no_other(inside: bool) -> Non
         assert told(sandbox.submit(adds(3)).result(timeout=PATIENCE)) == 3
 
 
+@pytest.mark.usefixtures("unproved")
 def test_a_box_that_is_stopped_is_noticed_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(box, "SILENCE_SECONDS", 0.5)
     with Sandbox(workers=1, cache=None) as sandbox:
@@ -246,9 +256,10 @@ def test_a_box_that_is_stopped_is_noticed_and_replaced(monkeypatch: pytest.Monke
         until(lambda: not any(alive(each) for each in line))
 
 
-@pytest.mark.parametrize("isolation", [None, "namespaces"])
-def test_programs_under_random_kills_get_one_verdict_each_and_no_wrong_one(isolation: str | None) -> None:
-    result: dict[str, Any] = torment(300, isolation=isolation, every=0.1, seed=7)
+@pytest.mark.usefixtures("unproved")
+@pytest.mark.parametrize(("isolation", "programs"), [(None, 300), ("namespaces", 100)])
+def test_under_random_kills_there_is_one_verdict_each_and_no_wrong_one(isolation: str | None, programs: int) -> None:
+    result: dict[str, Any] = torment(programs, isolation=isolation, every=0.1, seed=7)
     assert (result["lost"], result["wrong"]) == (0, [])
     assert result["kills"], "nothing was killed: this showed nothing"
     assert result["broken"] <= 2 * sum(result["kills"].values()), result

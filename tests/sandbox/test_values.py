@@ -69,7 +69,7 @@ plain = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(plain)
 def test_plain_values_arrive_as_they_are(value: Any) -> None:
     assert same(sent(value), value)

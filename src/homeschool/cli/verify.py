@@ -119,7 +119,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             hint="the same command asks for them again, and for nothing else",
         )
     counts = {status: statuses[status] for status in ("pass", "fail", "abstain", "broken")}
-    return {"run": str(out), "rows": found.rows, **counts, "seconds": round(time.monotonic() - started, 3)}
+    verifiers = [verifier.name for verifier in found.verifiers.values()]
+    seconds = round(time.monotonic() - started, 3)
+    return {"run": str(out), "rows": found.rows, "verifiers": verifiers, **counts, "seconds": seconds}
 
 
 def say(result: dict[str, Any]) -> str:

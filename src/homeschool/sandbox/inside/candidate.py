@@ -94,9 +94,8 @@ def load(job: dict[str, Any], channel: Pipes = CHANNEL) -> None:
             if source:
                 exec(compile(source, "program.py", "exec", dont_inherit=True), namespace)
     except SystemExit as error:
-        frames.send(
-            4, {"status": "exit", "message": f"the program ended itself while it was loaded ({error.code!r:.80})"}
-        )
+        said = f"the program ended itself while it was loaded ({error.code!r:.80})"
+        frames.send(channel[1], {"status": "exit", "message": said})
         return
     except MemoryError:
         frames.send(channel[1], {"status": "memory", "message": "MemoryError while the program was loaded"})

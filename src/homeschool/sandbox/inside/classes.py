@@ -141,7 +141,7 @@ def _own_error(module: str, name: str) -> type | None:
 
 
 def _of_object(root: str, name: str, operators: list[str]) -> dict[str, Any]:
-    space = {each: FORWARD[each] if each in FORWARD else remote.passed(each) for each in operators}
+    space: dict[str, Any] = {each: FORWARD[each] if each in FORWARD else remote.passed(each) for each in operators}
     space.update(__slots__=(), __copy__=FORWARD["__copy__"], __deepcopy__=FORWARD["__deepcopy__"])
     if "__eq__" in space:
         space["__ne__"] = FORWARD["__ne__"]

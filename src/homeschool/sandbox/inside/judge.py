@@ -189,7 +189,7 @@ def one_test(test: asserts.Test, peer: exchange.Peer, clock: Clock) -> tuple[str
     except TooSlowError:
         raise
     except exchange.ExitedError as error:
-        return "exit", f"the program ended itself: {candidate.described(error)}"
+        return "exit", f"the program ended itself: {error}"
     except exchange.SlowError:
         return "timeout", ""
     except exchange.TooLargeError as error:

@@ -50,7 +50,7 @@ LOOK_SECONDS = 0.1
 """How often the memory of all processes of a program is added up."""
 PAGE = resource.getpagesize()
 OWN_SOCKETS = 3
-"""Lines of /proc/net/unix that are not a program's: its heading, and the keeper's and the judge's ends of their line."""
+"""Lines of /proc/net/unix that are no program's: its heading, and the two ends of the judge's line to the keeper."""
 SOCKET_MB = 0.21
 """What one socket may hold that nobody has read: the kernel's default, which the filter does not let it raise."""
 LONGEST_READS = 4096
@@ -322,7 +322,7 @@ def set_limits(pid: int, *, memory_mb: float, processes: int) -> None:
 
 
 def _ended(body: Process, box: Box, *, patience: bool) -> str:
-    """`STATUS HUNG CPU`: the wait status of a candidate that hung up, whether it had to be ended, its processor time."""
+    """`STATUS HUNG CPU`: the wait status of a candidate that hung up, whether it had to be ended, seconds of CPU."""
     poll = select.poll()
     poll.register(body.handle, select.POLLIN)
     hung = patience and body.status is None and not poll.poll(1000)

@@ -106,7 +106,7 @@ class Packer:
             node.append(self.pack(value, depth + 1))
         return node
 
-    def pairs(self, node: list[Node], table: dict[Any, Any], depth: int) -> list[Node]:
+    def pairs(self, node: list[Node], table: Any, depth: int) -> list[Node]:
         # A copy: an object's hash may be asked of the other side, which may change the table meanwhile.
         for key, value in list(table.items()):
             node.append(key if type(key) is str else self.key(key, depth + 1))

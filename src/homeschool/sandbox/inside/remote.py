@@ -200,9 +200,6 @@ class Remote(metaclass=RemoteType):
     __reduce_ex__ = no_pickle
     __dict__ = Attribute("__dict__", None)  # type: ignore[assignment]
 
-    def __dir__(self) -> list[str]:
-        return []
-
 
 # --- operators ----------------------------------------------------------------------------------------------------
 

@@ -143,12 +143,15 @@ def refill(value: Any, base: Any, new: Any) -> None:
     wanted: type = bytes if base is bytearray else dict if issubclass(base, dict) else set if base is set else list
     if type(new) is not wanted:
         raise ProtocolError(f"a {type(new).__name__} as what is in a {base.__name__}")
+    fill: Any = base
     if base in (list, bytearray):
-        base.__setitem__(value, slice(None), new)
+        fill.__setitem__(value, slice(None), new)
         return
     base.clear(value)
-    if wanted is dict:
+    if isinstance(new, dict):
         for key, each in new.items():
-            base.__setitem__(value, key, each)
+            fill.__setitem__(value, key, each)
+    elif isinstance(new, set):
+        fill.update(value, new)
     else:
-        (base.update if base is set else base.extend)(value, new)
+        fill.extend(value, new)

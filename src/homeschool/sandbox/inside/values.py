@@ -50,15 +50,15 @@ NAMES: dict[type, str] = {kind: kind.__name__ for kind in TYPES.values()}
 def _writer() -> Callable[[Any], str]:
     """JSONEncoder.encode, without making the encoder in C anew for every message."""
     coder = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
-    make, quote = json.encoder.c_make_encoder, json.encoder.encode_basestring
+    make = json.encoder.c_make_encoder  # pyright: ignore[reportAttributeAccessIssue]
     if make is None:
         return coder.encode
-    write = make(None, coder.default, quote, None, ":", ",", False, False, True)
+    write = make(None, coder.default, json.encoder.encode_basestring, None, ":", ",", False, False, True)
     return lambda node: "".join(write(node, 0))
 
 
 _write = _writer()
-_read = json.JSONDecoder().scan_once
+_read: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
 def encode(node: Node) -> bytes:
