@@ -130,11 +130,11 @@ def descendants(pid: int) -> list[int]:
     """A process and all below it."""
     found = [pid]
     for each in found:
-        for task in Path(f"/proc/{each}/task").glob("*/children"):
-            try:
-                found += [int(word) for word in task.read_text().split() if int(word) not in found]
-            except OSError:
-                continue
+        try:  # it may end while it is looked at
+            for task in Path(f"/proc/{each}/task").iterdir():
+                found += [int(word) for word in (task / "children").read_text().split() if int(word) not in found]
+        except OSError:
+            continue
     return found
 
 

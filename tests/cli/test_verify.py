@@ -63,7 +63,7 @@ def test_a_judge_is_asked_once_and_its_answers_outlive_the_shard() -> None:
     with served("--transcript", "judged.json") as url:
         argv = [file, "--with", "judge", "--role", f"judge={url}#stand-in", "--out", "run"]
         found = run(*argv)
-        assert set(found) == {"run", "rows", "pass", "fail", "abstain", "broken", "seconds"}
+        assert set(found) == {"run", "rows", "verifiers", "pass", "fail", "abstain", "broken", "seconds"}
         assert (found["rows"], found["pass"], found["fail"], found["broken"]) == (10, 4, 3, 3)
         before = made("run")
         asked = fetch_stats(url)["requests"]

@@ -44,6 +44,12 @@ class Scripted:
     async def gather(self, *branches: Awaitable[Any]) -> list[Any]:
         raise AssertionError("not used")
 
+    def card(self, role: str = "generator") -> Any:
+        raise AssertionError("not used")
+
+    async def execute(self, program: Any) -> Any:
+        raise AssertionError("not used")
+
     async def verify(self, row: Row, answers: Sequence[str]) -> list[Verdict]:
         self.judged.append(list(answers))
         return [VERDICTS[answer] for answer in answers]

@@ -183,7 +183,8 @@ def test_a_command(sandbox: Sandbox) -> None:
 
 
 def test_what_one_program_leaves_the_next_does_not_find(sandbox: Sandbox) -> None:
-    leaves = "import os\nopen('left', 'w').write('x')\nos.makedirs('/dev/shm/left')\nopen('/tmp/too', 'w').write('x')"
+    leaves = "import os\nopen('left', 'w').write('x')\nos.chdir('/dev/shm')\nos.makedirs('left')\nos.chdir('/tmp')\n"
+    leaves += "open('too', 'w').write('x')"
     assert run(sandbox, Program(leaves)).status == "passed"
     looks = "import os\nprint(os.listdir('.'), os.listdir('/tmp'), os.listdir('/dev/shm'))"
     assert run(sandbox, Program(looks)).stdout == "[] [] []\n"

@@ -46,6 +46,8 @@ def same(a: Any, b: Any) -> bool:
         return (math.isnan(a) and math.isnan(b)) or (a == b and math.copysign(1, a) == math.copysign(1, b))
     if isinstance(a, (list, tuple, collections.deque)):
         return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, slice):
+        return same([a.start, a.stop, a.step], [b.start, b.stop, b.step])
     if isinstance(a, dict):
         return len(a) == len(b) and all(map(same, a.items(), b.items()))
     return a == b

@@ -169,13 +169,15 @@ def report(verifier: Verifier, plan: Plan, judged: Sequence[Judged], probed: Seq
 async def lives(run: Run, columns: Mapping[str, Any], program: str, *, limits: Limits) -> bool | None:
     """Whether `program` passes the row's tests in a plain run; None where that cannot be told.
 
-    Tests that are Python run in one script with the program, one after the other; what they only define is called as
-    public harnesses do: `check(entry_point)`, and functions `test_...`. Pairs of input and output are compared.
+    Tests that are Python run in one script with the program, after it; what they only define is called as public
+    harnesses do: `check(entry_point)`, and functions `test_...`. Pairs of input and output are compared.
     """
     given = columns.get("tests")
     tests: list[Any] = list(given) if isinstance(given, (list, tuple)) else [given]
     if all(isinstance(test, str) for test in tests):
-        script = "\n\n".join([str(columns.get("setup") or ""), program, *tests, _calls("\n".join(tests), columns)])
+        judged = "\n\n".join([*tests, _calls("\n".join(tests), columns)])
+        # In names of their own: a helper that a test brings along must not take the place of the program's.
+        script = "\n\n".join([str(columns.get("setup") or ""), program, f"exec({judged!r}, dict(globals()))"])
         in_all = replace(limits, seconds=limits.seconds * len(tests))
         execution = await run(Program(source=script, limits=in_all))
         return None if execution.status == "broken" else execution.status == "passed"
