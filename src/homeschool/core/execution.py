@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from homeschool.core.errors import UsageError
+
 Status = Literal[
     "passed", "failed", "error", "exit", "timeout", "crash", "memory", "output", "unused", "not run", "broken"
 ]
@@ -43,8 +45,14 @@ class Limits:
     """Address space of each process, and memory of all its processes together."""
     processes: int = 64
     """Processes and threads at once."""
-    output_kb: int = 1024
+    output_kb: int = 4096
     """What it may print, or hand to a test as one value."""
+
+    def __post_init__(self) -> None:
+        for name in ("seconds", "memory_mb", "processes", "output_kb"):
+            value: Any = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e9:
+                raise UsageError(f"the limit {name} is {value!r}", hint="give a number above 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,24 @@ class Program:
     argv: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict[str, str])
     limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for what could not be run: so that it is not taken for a fault of the sandbox."""
+        texts: dict[str, Any] = {"source": self.source, "setup": self.setup, "stdin": self.stdin, **self.files}
+        texts |= {f"argv[{place}]": word for place, word in enumerate(self.argv)}
+        for name, text in texts.items():
+            if not isinstance(text, str):
+                raise UsageError(f"{name} of a program is {type(text).__name__}", hint="give text")
+        kinds = {type(test) for test in self.tests}
+        if kinds - {str, Case} or len(kinds) > 1:
+            raise UsageError("a program's tests are of several kinds", hint="give Python sources, or Cases")
+        if self.argv and (self.source or str in kinds):
+            raise UsageError(f"a command ({self.argv[0]}) has no Python to run or to call", hint="test it by Cases")
+        for name in self.files:
+            parts = name.split("/")
+            inner = any(other.startswith(f"{name}/") for other in self.files)
+            if not name or "\0" in name or name.startswith("/") or {"", ".", ".."} & set(parts) or inner:
+                raise UsageError(f"{name!r} is no name of a file in the working folder", hint="write `folder/file`")
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,12 +115,16 @@ class Box:
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BoxGoneError(f"the box said what cannot be understood ({error})", began=True) from error
 
-    def kill(self) -> None:
-        """End the box and all that is in it."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
+    def signal(self) -> None:
+        """End the box and all that is in it; whoever runs a program in it sees it gone."""
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.kill()
+
+    def kill(self) -> None:
+        """End it, wait for it and let go of what it held: for its owner alone."""
+        self.signal()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._errors):
             if stream is not None:

@@ -26,6 +26,8 @@ from homeschool.sandbox.world import INSIDE, Interpreter
 
 KEPT = frozenset({"passed", "failed", "error", "exit", "unused", "not run"})
 MOST = 20_000
+LONGEST = 4_096
+"""Characters that a program may have printed: what printed more is not kept, so that the memory stays small."""
 
 
 class Cache:
@@ -64,7 +66,8 @@ class Cache:
         """Keep it, if another run would come to the same."""
         statuses = {execution.status, *(test.status for test in execution.tests)}
         # Without a wall a result is worth less than one behind it, and must not stand in for it.
-        if not statuses <= KEPT or execution.isolation == "none":
+        said = len(execution.stdout) + len(execution.stderr)
+        if not statuses <= KEPT or execution.isolation == "none" or said > LONGEST:
             return
         key = key_of(program, python)
         with self._lock:

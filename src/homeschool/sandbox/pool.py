@@ -14,7 +14,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import cache
 from typing import Any
 
@@ -26,6 +26,7 @@ from homeschool.sandbox.canaries import prove
 from homeschool.sandbox.isolation import VARIABLE, chosen, refusal, world_of
 from homeschool.sandbox.world import interpreter
 
+CLOSE_SECONDS = 10.0
 TRIES = 3
 """How often a job is given to another box because one died before it began."""
 
@@ -53,16 +54,27 @@ class Sandbox:
         self._named = python
         self._world: dict[str, Any] | None = None
         self._proving = threading.Lock()
-        self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="sandbox")
-        self._idle: queue.LifoQueue[Box] = queue.LifoQueue()
-        self._boxes: set[Box] = set()
+        self._jobs: queue.SimpleQueue[tuple[Future[Execution], Program] | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._boxes: dict[threading.Thread, Box] = {}
         self._lock = threading.Lock()
+        self._closed = False
         self._pid = os.getpid()
         atexit.register(self.close)
 
     def submit(self, program: Program) -> Future[Execution]:
         """What comes of `program`, soon. Cancelling it before its turn means that it never runs."""
-        return self._threads.submit(self._run, program)
+        future: Future[Execution] = Future()
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the sandbox is closed")
+            self._jobs.put((future, program))
+            if len(self._threads) < self.workers:
+                # Daemons: an interpreter that ends must not wait for the whole queue.
+                thread = threading.Thread(target=self._work, name=f"sandbox-{len(self._threads)}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+        return future
 
     async def run(self, program: Program) -> Execution:
         """The same, for an event loop."""
@@ -79,15 +91,23 @@ class Sandbox:
             yield under_way.popleft().result()
 
     def close(self) -> None:
-        """End all boxes; what has not had its turn is cancelled."""
+        """End all boxes. What has not had its turn is cancelled; what runs is `broken`."""
         if os.getpid() != self._pid:  # a fork has none of the threads, and the boxes are its parent's
             return
-        self._threads.shutdown(wait=False, cancel_futures=True)
         with self._lock:
-            boxes, self._boxes = self._boxes, set()
-        for box in boxes:
-            box.kill()
-        self._threads.shutdown(wait=True)
+            self._closed = True
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    job = self._jobs.get_nowait()
+                    if job is not None:
+                        job[0].cancel()
+            for thread in self._threads:
+                self._jobs.put(None)
+                if thread in self._boxes:
+                    self._boxes[thread].signal()
+        # Each thread lets go of its own box: nobody else may close what it reads from.
+        for thread in self._threads:
+            thread.join(CLOSE_SECONDS)
         atexit.unregister(self.close)
 
     def __enter__(self) -> Sandbox:
@@ -99,7 +119,23 @@ class Sandbox:
     def pids(self) -> list[int]:
         """The boxes' processes, to whom it may concern (a test that ends them)."""
         with self._lock:
-            return [box.pid for box in self._boxes]
+            return [box.pid for box in self._boxes.values()]
+
+    def _work(self) -> None:
+        """A thread's life: one job after the other, in a box of its own."""
+        try:
+            while (job := self._jobs.get()) is not None:
+                future, program = job
+                if not future.set_running_or_notify_cancel():
+                    continue
+                try:
+                    future.set_result(self._run(program))
+                except BaseException as error:  # whoever waits for the future is told
+                    self._end()
+                    future.set_exception(error)
+                del job, future, program
+        finally:
+            self._end()
 
     def _run(self, program: Program) -> Execution:
         known = self._cache.get(program, self.python) if self._cache else None
@@ -120,23 +156,28 @@ class Sandbox:
             try:
                 execution = box.run(program)
             except BoxGoneError as error:
-                self._end(box)
+                self._end()
                 why = str(error)
                 if error.began:
                     break
             else:
-                self._idle.put(box)
+                if execution.status == "broken" and execution.message.startswith("the judge failed"):
+                    self._end()  # a fault of ours may not be the last one of this box
                 return execution
         return self._broken(program, why)
 
     def _box(self) -> Box:
-        with contextlib.suppress(queue.Empty):
-            while not (box := self._idle.get_nowait()).alive:  # something ended it between two programs
-                self._end(box)
+        """This thread's box; another one if something ended it between two programs."""
+        thread = threading.current_thread()
+        box = self._boxes.get(thread)
+        if box is not None and box.alive:
             return box
+        self._end()
         box = Box(self._proven())
         with self._lock:
-            self._boxes.add(box)
+            self._boxes[thread] = box
+            if self._closed:
+                box.signal()
         return box
 
     def _proven(self) -> dict[str, Any]:
@@ -146,10 +187,12 @@ class Sandbox:
                 self._world = _prove(self.kinds, self._named)
             return self._world
 
-    def _end(self, box: Box) -> None:
+    def _end(self) -> None:
+        """End this thread's box, if it has one."""
         with self._lock:
-            self._boxes.discard(box)
-        box.kill()
+            box = self._boxes.pop(threading.current_thread(), None)
+        if box is not None:
+            box.kill()
 
     def _broken(self, program: Program, why: str) -> Execution:
         tests = tuple(Outcome("broken", why) for _ in program.tests)

@@ -23,6 +23,7 @@ program's own class that is compared with plain data is never equal to it.
 from __future__ import annotations
 
 import asyncio
+import builtins
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -100,7 +101,7 @@ def verifier(
     seconds: float = 10.0,
     memory_mb: int = 1024,
     processes: int = 64,
-    output_kb: int = 1024,
+    output_kb: int = 4096,
     python: str | None = None,
 ) -> Tests:
     """The verifier `tests`.
@@ -133,7 +134,9 @@ def tests_of(row: Row) -> tuple[str | Case, ...] | str:
 def _called(test: str, entry_point: Any) -> str:
     """HumanEval's form: a `check` that is only defined is called with the program's function."""
     if isinstance(entry_point, str) and entry_point.isidentifier() and "def check(" in test and "\ncheck(" not in test:
-        return f"{test}\ncheck({entry_point})\n"
+        # A function called like a built-in one must be asked for by its module: `sum` is Python's own in a test.
+        own = f"__import__('solution').{entry_point}" if hasattr(builtins, entry_point) else entry_point
+        return f"{test}\ncheck({own})\n"
     return test
 
 
@@ -156,6 +159,13 @@ GOLD = [
     ),
 ]
 CORRUPTED = [
+    # What a program calls by the name of a built-in must not judge it.
+    (
+        {"tests": "from solution import f\nassert abs(f(2) - 4) < 1e-6"},
+        "def f(x):\n    return 99\ndef abs(x):\n    return 0",
+    ),
+    ({"tests": "total = total([1, 3])\nassert abs(total - 4) < 1e-6"}, "total = len\ndef abs(x):\n    return 0"),
+    ({"tests": "import solution\nassert all([solution.f(2) == 4])"}, "f = int\ndef all(x):\n    return True"),
     ({"tests": "assert double(2) == 4"}, "def double(x):\n    return x + x + x"),
     ({"tests": "assert double(2) == 4"}, "def double(x):\n    return x +"),
     ({"tests": "assert double(2) == 4"}, "def halve(x):\n    return x / 2"),

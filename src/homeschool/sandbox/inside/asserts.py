@@ -27,8 +27,8 @@ class Test:
     code: CodeType | None
     error: str = ""
     plain: bool = True
-    named: bool = False
-    """Whether it uses a name that is neither its own nor a built-in one, and so must be the program's."""
+    subject: str = ""
+    """The one name it uses, if that is a built-in's: then it may be the program's function that is meant."""
 
     @staticmethod
     @functools.lru_cache(maxsize=64)
@@ -37,9 +37,9 @@ class Test:
         try:
             tree = ast.parse(source, "test.py")
             nodes = list(ast.walk(tree))
-            plain, named = is_plain(nodes), _names_program(nodes)
+            plain, subject = is_plain(nodes), _subject(nodes)
             _keep_sides(nodes)
-            return Test(source, compile(tree, "test.py", "exec", dont_inherit=True), plain=plain, named=named)
+            return Test(source, compile(tree, "test.py", "exec", dont_inherit=True), plain=plain, subject=subject)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             return Test(source, None, f"{type(error).__name__}: {error}"[:500])
 
@@ -112,21 +112,15 @@ def _harmless(name: ast.Name) -> bool:
     return name.id in HARMLESS and isinstance(name.ctx, ast.Load)
 
 
-def _names_program(nodes: Iterable[ast.AST]) -> bool:
-    loaded: set[str] = set()
-    bound: set[str] = set()
+def _subject(nodes: Iterable[ast.AST]) -> str:
+    """`sum` of `assert sum([1, 2]) == 3`. A test that names anything else means the real built-ins by their names."""
+    names: set[str] = set()
     for node in nodes:
         if isinstance(node, ast.Name):
-            (loaded if isinstance(node.ctx, ast.Load) else bound).add(node.id)
-        elif isinstance(node, ast.arg):
-            bound.add(node.arg)
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            bound.add(node.name)
-        elif isinstance(node, ast.alias):
-            bound.add((node.asname or node.name).partition(".")[0])
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            bound.add(node.name)
-    return not loaded <= bound | _BUILTINS
+            names.add(node.id)
+        elif isinstance(node, (ast.alias, ast.arg, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            return ""
+    return names.pop() if len(names) == 1 and names <= _BUILTINS else ""
 
 
 def _keep_sides(nodes: Iterable[ast.AST]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import marshal
 import math
 import os
@@ -87,7 +88,9 @@ _peer: Any = None
 def load(job: dict[str, Any], channel: Pipes = CHANNEL) -> None:
     """Run the program's top level, say how that went, and answer calls."""
     module = types.ModuleType("solution")
+    module.__file__ = "program.py"
     sys.modules["solution"] = module
+    sys.argv = ["program.py"]
     namespace = vars(module)
     try:
         for source in (job["setup"], job["source"]):
@@ -169,13 +172,14 @@ def as_script(job: dict[str, Any]) -> None:
             os.write(2, f"{job['argv'][0]}: {error.strerror}\n".encode())
             os._exit(127)
     module = types.ModuleType("__main__")
-    module.__dict__["__builtins__"] = __builtins__
+    module.__dict__.update(__builtins__=__builtins__, __file__="program.py")
     sys.modules["__main__"] = module
     sys.argv = ["program.py"]
     # New ones, as the keeper's may hold anything: a script's output is text, line by line only on a terminal.
-    sys.stdin = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
-    sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)  # noqa: SIM115
+    text = {"encoding": "utf-8", "closefd": False}
+    sys.stdin = sys.__stdin__ = open(0, errors="surrogateescape", **text)  # noqa: SIM115
+    sys.stdout = sys.__stdout__ = out = open(1, "w", errors="surrogateescape", **text)  # noqa: SIM115
+    sys.stderr = sys.__stderr__ = err = open(2, "w", errors="backslashreplace", buffering=1, **text)  # noqa: SIM115
     code: Any = 0
     try:
         for source in (job["setup"], job["source"]):
@@ -193,8 +197,11 @@ def as_script(job: dict[str, Any]) -> None:
     try:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        # As an interpreter that ends: files that the program left open are closed, and so written.
+        vars(module).clear()
+        gc.collect()
+        for stream in (sys.stdout, sys.stderr, out, err):
+            stream.flush()
     finally:
         os._exit((code or 0) & 0xFF)
 

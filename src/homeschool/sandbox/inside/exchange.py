@@ -1,7 +1,7 @@
 """Two processes that use each other's objects, and one of them is hostile: a test's side and the program's.
 
     judge      peer = Peer(read_fd, write_fd, trusted=True, largest=1 << 20); peer.deadline = time.monotonic() + 5
-               names = Names(peer, vars(builtins)); code = compile(...); names.expect(code); exec(code, names)
+               names = Names(peer, vars(builtins)); names.expect(subject); exec(code, names)
     candidate  serve(Peer(read_fd, write_fd, trusted=False, largest=1 << 28), namespace)
 
 Requests and replies go over two pipes, one at a time; while a side waits for its reply it answers the other's requests,

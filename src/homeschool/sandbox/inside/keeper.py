@@ -25,7 +25,6 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +35,7 @@ import candidate
 import frames
 import judge
 import kernel
+import memory
 
 WARM = (
     "abc", "bisect", "builtins", "cmath", "collections", "collections.abc", "contextlib", "copy", "dataclasses",
@@ -48,12 +48,6 @@ DISK_MB, INODES = 64, 4096
 """What a program may write in all."""
 LOOK_SECONDS = 0.1
 """How often the memory of all processes of a program is added up."""
-PAGE = resource.getpagesize()
-OWN_SOCKETS = 3
-"""Lines of /proc/net/unix that are no program's: its heading, and the two ends of the judge's line to the keeper."""
-SOCKET_MB = 0.21
-"""What one socket may hold that nobody has read: the kernel's default, which the filter does not let it raise."""
-LONGEST_READS = 4096
 LIMITS = (
     (resource.RLIMIT_NOFILE, 256),
     (resource.RLIMIT_FSIZE, 64 << 20),
@@ -93,7 +87,8 @@ class Process:
     """The keeper's descriptors of it, to be closed or given away."""
     status: int | None = None
     peak_mb: float = 0.0
-    cpu: float = 0.0
+    capped: bool = False
+    """Whether it had set itself a limit of processor time."""
 
     def end(self, *, group: bool) -> int:
         """Kill it if it lives, wait until it and its namespace are gone, and give its wait status."""
@@ -101,8 +96,9 @@ class Process:
             if group:
                 _quietly(os.killpg, self.pid)
             _quietly(os.kill, self.pid)
+            self.capped = resource.prlimit(self.pid, resource.RLIMIT_CPU)[1] != resource.RLIM_INFINITY
             _, self.status, usage = os.wait4(self.pid, 0)
-            self.peak_mb, self.cpu = usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime
+            self.peak_mb = usage.ru_maxrss / 1024
         return self.status
 
     def close(self) -> None:
@@ -281,7 +277,7 @@ def attend(box: Box, mind: Process, body: Process) -> dict[str, Any] | None:
             if waiting and not events.get(mind.ends[0]) and 0 in events:
                 return None  # the host is gone, and the job with it
             if waiting and not events:
-                if not reason and _used_mb(box, body.pid) > memory_mb:
+                if not reason and memory.used_mb(box.proc, body.pid) > memory_mb:
                     reason = "memory"
                     body.end(group=not box.walled)
                 if time.monotonic() > deadline:
@@ -306,9 +302,10 @@ def attend(box: Box, mind: Process, body: Process) -> dict[str, Any] | None:
                 line.send(f"{_ended(body, box, patience=words[0] == 'post')} {reason or '-'}".encode())
             elif words[0] == "end":
                 body.end(group=not box.walled)
-                if plain:
+                spent = not plain or words[1:] == ["spent"]
+                if not spent:
                     line.send(b"ok")
-                return {"job": job, "reason": "", "code": 0, "spent": not plain}
+                return {"job": job, "reason": "", "code": 0, "spent": spent}
     finally:
         line.close()
 
@@ -322,11 +319,11 @@ def set_limits(pid: int, *, memory_mb: float, processes: int) -> None:
 
 
 def _ended(body: Process, box: Box, *, patience: bool) -> str:
-    """`STATUS HUNG CPU`: the wait status of a candidate that hung up, whether it had to be ended, seconds of CPU."""
+    """`STATUS HUNG CAPPED`: of a candidate that hung up its wait status, and whether it had to be ended."""
     poll = select.poll()
     poll.register(body.handle, select.POLLIN)
     hung = patience and body.status is None and not poll.poll(1000)
-    return f"{body.end(group=not box.walled)} {int(hung)} {body.cpu:.3f}"
+    return f"{body.end(group=not box.walled)} {int(hung)} {int(body.capped)}"
 
 
 def _cpu(body: Process) -> float:
@@ -342,82 +339,6 @@ def _quietly(kill: Any, pid: int) -> None:
         kill(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         return
-
-
-# --- memory -------------------------------------------------------------------------------------------------------
-
-
-def _used_mb(box: Box, pid: int) -> float:
-    """Memory of a process and all its descendants, with what lies in shared maps and sockets and shows in none."""
-    resident = {each: _resident_mb(box, each) for each in _tree(box, pid)}
-    used = sum(resident.values())
-    # The sum counts what forks share many times over; the exact figure is slow, and so only asked when it matters.
-    if len(resident) >= 3 and used >= 256:
-        used = sum(_share_mb(box, *each) for each in resident.items())
-    sockets = _read(box, "net", "unix").count("\n") - OWN_SOCKETS
-    return used + _shared_maps_mb(box, resident) + sockets * SOCKET_MB
-
-
-def _shared_maps_mb(box: Box, pids: Iterable[int]) -> float:
-    """The size of all anonymous shared maps, each counted once: whoever filled one may have gone."""
-    sizes: dict[str, int] = {}
-    hidden = 0.0
-    for pid in pids:
-        maps = _read(box, pid, "maps")
-        if not maps:
-            # One that hides its maps is taken at its word: all that it may have.
-            fields = _read(box, pid, "statm").split()
-            hidden += int(fields[0]) * PAGE / (1 << 20) if fields else 0.0
-        for line in maps.splitlines():
-            if line.endswith("/dev/zero (deleted)"):
-                span, _, _, _, inode, *_ = line.split()
-                start, _, end = span.partition("-")
-                sizes[inode] = max(sizes.get(inode, 0), int(end, 16) - int(start, 16))
-    return hidden + sum(sizes.values()) / (1 << 20)
-
-
-def _resident_mb(box: Box, pid: int) -> float:
-    fields = _read(box, pid, "statm").split()
-    return int(fields[1]) * PAGE / (1 << 20) if len(fields) > 1 else 0.0
-
-
-def _share_mb(box: Box, pid: int, resident: float) -> float:
-    """A process's share of its memory, or all of it where the kernel does not tell."""
-    for line in _read(box, pid, "smaps_rollup").splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    return resident
-
-
-def _tree(box: Box, pid: int) -> set[int]:
-    """A process and its descendants, among all that the keeper can see."""
-    parents: dict[int, int] = {}
-    for name in os.listdir(box.proc):
-        if name.isdigit():
-            fields = _read(box, int(name), "stat").rpartition(")")[2].split()
-            if len(fields) > 1:
-                parents[int(name)] = int(fields[1])
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found and child not in found}:
-        found |= more
-    return found
-
-
-def _read(box: Box, pid: int | str, name: str) -> str:
-    """A file of /proc; empty if the process is gone or hides it."""
-    try:
-        fd = os.open(f"{pid}/{name}", os.O_RDONLY, dir_fd=box.proc)
-    except OSError:
-        return ""
-    parts: list[bytes] = []
-    try:
-        while len(parts) < LONGEST_READS and (part := os.read(fd, 1 << 16)):
-            parts.append(part)
-    except OSError:
-        return ""
-    finally:
-        os.close(fd)
-    return b"".join(parts).decode("ascii", "replace")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
 """The globals of a test: its own names, the built-ins, and behind both the names of the program under test.
 
 A built-in is always the judge's: a program that defines `abs`, `all` or `set` must not get to compare for the test.
-There is one exception, for tasks such as "write `sum`": if a test loads no name at all that it could have of the
-program but one built-in which the program has redefined, then that is what it tests (`expect` settles it, from the
-test's code). What a program has imported from the standard library is the judge's own too, for the same reason:
-`math.isclose`.
+There is one exception, for tasks such as "write `sum`": if a test names nothing at all but one built-in, and the
+program has redefined that, then it is what the test is about (asserts.py finds it, `expect` settles it). What a program
+has imported from the standard library is the judge's own too, for the same reason: `math.isclose`.
 
 Standard library only: it runs inside the sandbox.
 """
@@ -14,7 +13,7 @@ from __future__ import annotations
 import importlib
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import allowed
@@ -29,8 +28,6 @@ _LIBRARY = (
 LIBRARY = frozenset(_LIBRARY.split())
 """Global names that are taken for the library's whatever the program has put there."""
 _ALIASES = {"np": "numpy", "pd": "pandas"}
-_LOADS = ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
-_STORES = ("STORE_NAME", "STORE_GLOBAL", "DELETE_NAME")
 
 
 class Names(dict[str, Any]):
@@ -69,20 +66,10 @@ class Names(dict[str, Any]):
             self._kept[name] = value
         return value
 
-    def expect(self, code: types.CodeType) -> None:
-        """Settle what the built-in names in this test mean; to be called before it is run."""
-        redefined = self.peer.redefined(self.builtins).intersection(_names_in(code))
-        if not redefined:
-            return
-        loads, stores = set(), set()
-        for kind, name in _global_names(code):
-            if not name.startswith("__"):
-                (stores if kind in _STORES else loads).add(name)
-        loads -= stores
-        redefined &= loads
-        if len(redefined) == 1 and not loads - self.builtins.keys():
-            name = redefined.pop()
-            self[name] = self.of_program(name)
+    def expect(self, subject: str) -> None:
+        """The built-in `subject` is the program's in this test, if it has one of that name; called before the test."""
+        if subject and subject in self.peer.redefined(self.builtins):
+            self[subject] = self.of_program(subject)
 
 
 class _Builtins(dict[str, Any]):
@@ -137,7 +124,8 @@ def _own(name: str, origin: Any) -> Any:
     if attribute == name and module in allowed.SHARED:
         return getattr(importlib.import_module(module), name, None)
     if name in LIBRARY:
-        return _module(_ALIASES.get(name, name))
+        # Not to be had is not the program's to supply: the test is told, and so its author.
+        return importlib.import_module(_ALIASES.get(name, name))
     if module and attribute == "" and (module == name or module in allowed.SHARED):
         return _module(module) if module in allowed.STDLIB else None
     return None
@@ -148,24 +136,3 @@ def _module(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError:
         return None
-
-
-def _names_in(code: types.CodeType) -> set[str]:
-    """All names in the code, of globals and of attributes."""
-    found = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            found |= _names_in(constant)
-    return found
-
-
-def _global_names(code: types.CodeType) -> Iterator[tuple[str, str]]:
-    """(operation, name) of every use of a global in the code and what it defines."""
-    import dis
-
-    for each in dis.get_instructions(code):
-        if each.opname in _LOADS + _STORES:
-            yield each.opname, each.argval
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _global_names(constant)
