@@ -24,6 +24,7 @@ BOUNDARIES: dict[str, int] = {
     "engine/local.py": 1,  # a recipe that raises costs one row, on record
     "core/own.py": 1,  # what a person's own code raises is theirs: a record or a sentence
     # What runs inside the sandbox has untrusted code raise through it: there a failure of any kind is a result.
+    "sandbox/pool.py": 1,  # whoever waits for a program is told what was raised
     "sandbox/inside/asserts.py": 2,  # a value, or an exception, of the program's may raise when it is shown
     "sandbox/inside/candidate.py": 3,  # what a program raises, when loaded or run or when its exception is shown
     "sandbox/inside/exchange.py": 3,  # bytes that make no sense; what cannot be handed over; a question given up

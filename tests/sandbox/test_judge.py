@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from homeschool.core.errors import RefusedError
+from homeschool.core.errors import RefusedError, UsageError
 from homeschool.core.execution import Case, Execution, Limits, Program, Status
 from homeschool.sandbox.pool import Sandbox
 
@@ -57,7 +58,7 @@ TESTED: dict[str, tuple[Program, list[Status], str]] = {
         "MemoryError",
     ),
     "memory when loaded": (Program("a = [0] * (1 << 28)\n" + ADDS, TEST, limits=BRIEF), ["not run"], "MemoryError"),
-    "output": (Program("def f(x):\n    return 'a' * (3 << 20)", TEST), ["output"], "1048576 are allowed"),
+    "output": (Program("def f(x):\n    return 'a' * (5 << 20)", TEST), ["output"], "4194304 are allowed"),
     "unused": (Program(ADDS, ("assert 1 == 1",)), ["unused"], "never looks at the program"),
     "a test that cannot be read": (Program(ADDS, ("assert f(1) ==",)), ["broken"], "the test cannot be read"),
     "a test without its module": (Program(ADDS, ("import numpyx\nassert f(1) == 2",)), ["broken"], "numpyx"),
@@ -198,7 +199,23 @@ def test_what_one_program_changes_in_python_the_next_does_not_see(sandbox: Sandb
     assert run(sandbox, Program(honest, ("assert f(10) == ['0', '1']",))).status == "passed"
 
 
-def test_a_file_outside_the_working_folder_is_the_callers_fault(sandbox: Sandbox) -> None:
-    execution = run(sandbox, Program("print(1)", files={"../out.txt": "x"}))
-    assert execution.status == "broken"
-    assert run(sandbox, Program("print(1)")).stdout == "1\n"
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"files": {"../out.txt": "x"}},
+        {"files": {"a": "1", "a/b": "2"}},
+        {"files": {"a\0b": "1"}},
+        {"stdin": b"1"},
+        {"tests": ("assert 1", Case("1", "1"))},
+        {"argv": ("ls",)},
+    ],
+)
+def test_what_cannot_be_run_is_refused_where_it_is_made(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        Program("print(1)", **wrong)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), "1", True])
+def test_a_limit_is_a_number_above_0(seconds: Any) -> None:
+    with pytest.raises(UsageError, match="seconds"):
+        Limits(seconds=seconds)
