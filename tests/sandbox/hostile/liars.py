@@ -242,7 +242,7 @@ for name, lie in {
     setattr(builtins, name, lie)
 """
         + WRONG,
-        "failed error crash exit",
+        "failed error crash exit timeout",
         tests=("assert add(2, 3) == 5", "assert isinstance(add(2, 3), str)", "assert len([add(2, 3)]) == 5"),
     ),
     forger(
