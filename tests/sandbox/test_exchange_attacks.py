@@ -89,7 +89,7 @@ OWN = [
     "globals",
     "setattr",
     "type",
-    "print",
+    "repr",
     "str.lower",
     "__import__",
     "object",
@@ -143,7 +143,8 @@ def f(x):
     frames, seen, frame = [], [], sys._getframe()
     while frame: frames.append(frame.f_locals); frame = frame.f_back
     wanted = int("731" * 3)
-    return [repr(o)[:99] for o in gc.get_objects() + frames if type(o) in (list, tuple, dict) and wanted in o]
+    groups = [o for o in gc.get_objects() + frames if type(o) in (list, tuple, dict)]
+    return [repr(o)[:99] for o in groups if any(type(e) is int and e == wanted for e in list(o))]
 """
     assert tried(program, "assert f(2) == []\nassert f(2) != [731_731_731]") == [None]
 

@@ -25,8 +25,11 @@ def test_one_program_serves_many_tests() -> None:
     ("source", "test"),
     [
         ("def sum(a, b): return a * b", "assert sum(2, 5) == 10"),
-        ("def max(a): return 7", "def check(candidate):\n  assert candidate([1]) == 7\ncheck(max)"),
-        ("def filter(s): return s", "class T:\n  def t(self): return filter('a') == 'a'\nassert T().t()"),
+        ("def max(a): return 7", "assert max([1]) == 7"),
+        (
+            "def max(a): return 7",
+            "import solution\ndef check(candidate):\n  assert candidate([1]) == 7\ncheck(solution.max)",
+        ),
     ],
 )
 def test_a_program_may_be_named_like_a_builtin(source: str, test: str) -> None:
