@@ -16,7 +16,7 @@ import pytest
 
 from homeschool.core.errors import RefusedError
 from homeschool.sandbox import filter as filter_module
-from homeschool.sandbox.filter import ALLOWED, MACHINES, NOT_SUPPORTED, YOUNG, compiled, conditions
+from homeschool.sandbox.filter import ALLOWED, MACHINES, NOT_SUPPORTED, YOUNG, compiled, conditions, staged
 
 if not sys.platform.startswith("linux") or platform.machine() not in MACHINES:
     pytest.skip("the filter is for Linux on x86_64 or aarch64", allow_module_level=True)
@@ -424,3 +424,13 @@ def test_a_new_process_is_under_it_too(filter_file: Path) -> None:
     )
     assert done.stdout == "1\n"
     assert "PermissionError" in done.stderr
+
+
+def test_both_parts_together_allow_what_the_whole_one_does() -> None:
+    outer, inner = staged()
+    arguments = [[0] * 6, [1] * 6, [4] * 6, [22] * 6, [0x10000000] * 6, [2**32 - 1] * 6, [2**64 - 1] * 6]
+    for call in range(512):
+        for some in arguments:
+            first = answer(outer, call, *some)
+            both = first if first != ALLOW else answer(inner, call, *some)
+            assert both == answer(compiled(), call, *some), (call, some)
